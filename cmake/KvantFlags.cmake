@@ -1,0 +1,56 @@
+# Compiler flags. kvant promises the same bits on every backend, so two flags are on every translation unit and fast-math
+# is refused: without -ffp-contract=off a compiler may fuse a*b+c, which changes results on AVX2 and up.
+
+if(NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
+  message(FATAL_ERROR "kvant needs GCC 12 or Clang 14 or newer; this is ${CMAKE_CXX_COMPILER_ID}.")
+endif()
+
+string(TOUPPER "${CMAKE_BUILD_TYPE}" kvant_config)
+set(kvant_user_flags "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${kvant_config}}")
+if(kvant_user_flags MATCHES
+   "-Ofast|-ffast-math|-funsafe-math|-ffinite-math|-fassociative-math|-freciprocal-math|-fno-signed-zeros|-ffp-model=fast")
+  message(FATAL_ERROR "kvant's results must not depend on the compiler: remove ${CMAKE_MATCH_0} from CMAKE_CXX_FLAGS.")
+endif()
+add_compile_options(-ffp-contract=off -fno-fast-math)
+
+# GCC's notes on how vector arguments were passed before GCC 4.6: they never cross the library's edge.
+add_compile_options(-Wno-psabi)
+
+if(KVANT_DEVELOPER_MODE)
+  add_compile_options(-Wall -Wextra)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL GNU AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    add_compile_options(-Wno-restrict) # GCC 12 warns wrongly of std::string's operator+ (GCC bug 105651)
+  endif()
+  if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CXX_COMPILER_LAUNCHER)
+    find_program(KVANT_CCACHE ccache)
+    if(KVANT_CCACHE)
+      set(CMAKE_C_COMPILER_LAUNCHER "${KVANT_CCACHE}")
+      set(CMAKE_CXX_COMPILER_LAUNCHER "${KVANT_CCACHE}")
+    endif()
+  endif()
+endif()
+if(KVANT_WERROR)
+  add_compile_options(-Werror)
+endif()
+
+if(KVANT_SANITIZE)
+  set(kvant_sanitizers -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all)
+  add_compile_options(${kvant_sanitizers} -fno-omit-frame-pointer)
+  add_link_options(${kvant_sanitizers})
+endif()
+if(KVANT_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    message(FATAL_ERROR "KVANT_FUZZ needs clang (libFuzzer): use the preset 'fuzz'.")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+# Flags of the library itself. Its own calls may be inlined and bound at link time, as in a static library: nobody
+# replaces kvant's functions one by one.
+function(kvant_library_flags target)
+  target_compile_options(${target} PRIVATE -fno-semantic-interposition $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
+  if(NOT KVANT_SANITIZE)
+    target_link_options(${target} PRIVATE -Wl,--no-undefined)
+  endif()
+  target_link_options(${target} PRIVATE -Wl,-Bsymbolic-functions)
+endfunction()

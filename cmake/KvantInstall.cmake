@@ -1,0 +1,28 @@
+# `cmake --install`: the library, its public headers, the CMake package and the pkg-config file.
+include(CMakePackageConfigHelpers)
+
+set(package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/kvant")
+install(TARGETS kvant EXPORT kvantTargets
+        FILE_SET HEADERS
+        FILE_SET dlpack DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}/kvant/third_party")
+if(TARGET kvant_cli)
+  install(TARGETS kvant_cli)
+endif()
+install(EXPORT kvantTargets NAMESPACE kvant:: DESTINATION "${package_dir}")
+configure_package_config_file(cmake/kvantConfig.cmake.in kvantConfig.cmake INSTALL_DESTINATION "${package_dir}")
+# Before 1.0 a minor version may change the interface.
+write_basic_package_version_file(kvantConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES "${PROJECT_BINARY_DIR}/kvantConfig.cmake" "${PROJECT_BINARY_DIR}/kvantConfigVersion.cmake"
+        DESTINATION "${package_dir}")
+
+# The .pc file finds its prefix from where it lies, so that an installed tree can be moved.
+cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE OUTPUT_VARIABLE libdir)
+cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${libdir}/pkgconfig" OUTPUT_VARIABLE pc_prefix)
+cmake_path(RELATIVE_PATH libdir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE pc_libdir)
+set(pc_libs_private "-lstdc++")
+if(OpenMP_CXX_FOUND)
+  string(APPEND pc_libs_private " ${OpenMP_CXX_FLAGS}")
+endif()
+configure_file(cmake/kvant.pc.in kvant.pc @ONLY)
+install(FILES "${PROJECT_BINARY_DIR}/kvant.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+install(FILES LICENSE DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -1,0 +1,113 @@
+# Folders become targets by the names of their files:
+#
+#   test.cc, *_test.cc     one GoogleTest program per folder, <folder>_test
+#   bench.cc, *_bench.cc   the one program kvant_bench
+#   torch.cc               not part of the library
+#   any other .cc          the library
+#
+# A file that is added or removed is noticed by the next build.
+
+# Public headers are installed with the paths they are included by: <prefix>/include/kvant/...
+function(kvant_public_headers)
+  target_sources(kvant PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES ${ARGN})
+endfunction()
+
+# kvant_add_test(name SOURCES ... [LIBS ...]): a GoogleTest program whose cases CTest knows one by one. Tests find files of
+# the repository under the string KVANT_SOURCE_DIR and may use the library's insides.
+function(kvant_add_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE kvant ${arg_LIBS} hwy::hwy fmt::fmt-header-only GTest::gtest_main)
+  target_compile_definitions(${name} PRIVATE KVANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
+  # Threads that wait asleep: CTest runs several programs at once.
+  set(properties ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS cpp TIMEOUT 1200)
+  if(CMAKE_CROSSCOMPILING)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES ${properties})
+  else()
+    include(GoogleTest)
+    string(REGEX REPLACE "_test$" "" prefix "${name}")
+    gtest_discover_tests(${name} TEST_PREFIX "${prefix}." DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
+                         PROPERTIES ${properties})
+  endif()
+endfunction()
+
+function(kvant_add_folder folder)
+  cmake_path(SET path NORMALIZE "${PROJECT_SOURCE_DIR}/kvant/${folder}")
+  cmake_path(GET path FILENAME name)
+  file(GLOB sources CONFIGURE_DEPENDS "${path}/*.cc")
+  set(tests ${sources})
+  set(benches ${sources})
+  list(FILTER tests INCLUDE REGEX "[/_]test\\.cc$")
+  list(FILTER benches INCLUDE REGEX "[/_]bench\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "[/_](test|bench)\\.cc$|/torch\\.cc$")
+  target_sources(kvant PRIVATE ${sources})
+  if(NOT KVANT_DEVELOPER_MODE)
+    return()
+  endif()
+  if(tests)
+    kvant_add_test(${name}_test SOURCES ${tests})
+  endif()
+  if(benches AND benchmark_FOUND)
+    if(NOT TARGET kvant_bench)
+      add_executable(kvant_bench)
+      target_link_libraries(kvant_bench PRIVATE kvant fmt::fmt-header-only benchmark::benchmark_main)
+      target_compile_definitions(kvant_bench PRIVATE KVANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    endif()
+    target_sources(kvant_bench PRIVATE ${benches})
+  endif()
+endfunction()
+
+# A folder of kvant/ below the operators. Which of its headers are public is said here.
+function(kvant_add_layer name)
+  set(public_core *.h)
+  set(public_formats format*.h)
+  set(public_rowwise quant_mode.h)
+  foreach(pattern IN LISTS public_${name})
+    file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kvant/${name}/${pattern}")
+    kvant_public_headers(${headers})
+  endforeach()
+  kvant_add_folder(${name})
+endfunction()
+
+# An operator: the folder kvant/ops/<name>, whose public header is <name>.h.
+function(kvant_add_op name)
+  kvant_public_headers("${PROJECT_SOURCE_DIR}/kvant/ops/${name}/${name}.h")
+  kvant_add_folder(ops/${name})
+endfunction()
+
+# kvant/ itself: the umbrella header, the list of operators, and the C API with the DLPack header that it includes as
+# <dlpack/dlpack.h>.
+function(kvant_add_api)
+  foreach(header kvant.h c_api.h ops/ops.h)
+    kvant_public_headers("${PROJECT_SOURCE_DIR}/kvant/${header}")
+  endforeach()
+  file(GLOB dlpack CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/third_party/dlpack/*.h")
+  target_sources(kvant PUBLIC FILE_SET dlpack TYPE HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}/third_party" FILES ${dlpack})
+  kvant_add_folder(../kvant)
+endfunction()
+
+# kvant_add_fuzzer(name SOURCES ... [LIBS ...] CORPUS folder [DICT file]): a libFuzzer program, built with KVANT_FUZZ only.
+function(kvant_add_fuzzer name)
+  if(NOT KVANT_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "CORPUS;DICT" "SOURCES;LIBS")
+  add_executable(${name} ${arg_SOURCES})
+  target_link_libraries(${name} PRIVATE kvant ${arg_LIBS})
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/fuzzers")
+  if(NOT TARGET kvant_fuzzers)
+    add_custom_target(kvant_fuzzers)
+  endif()
+  add_dependencies(kvant_fuzzers ${name})
+  # What `./run fuzz` starts it with, an argument a line.
+  cmake_path(ABSOLUTE_PATH arg_CORPUS BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+  set(arguments "${arg_CORPUS}\n")
+  if(arg_DICT)
+    cmake_path(ABSOLUTE_PATH arg_DICT BASE_DIRECTORY "${CMAKE_CURRENT_SOURCE_DIR}")
+    string(PREPEND arguments "-dict=${arg_DICT}\n")
+  endif()
+  file(WRITE "${PROJECT_BINARY_DIR}/fuzzers/${name}.args" "${arguments}")
+endfunction()

@@ -1,0 +1,160 @@
+// Rows of codes to rows of numbers: widen, decode, subtract the offset, multiply by the scale, round, store.
+#if defined(KVANT_OPS_DEQUANTIZE_DECODE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef KVANT_OPS_DEQUANTIZE_DECODE_INL_H_
+#undef KVANT_OPS_DEQUANTIZE_DECODE_INL_H_
+#else
+#define KVANT_OPS_DEQUANTIZE_DECODE_INL_H_
+#endif
+
+#include <cmath>
+#include <cstring>
+
+#include "kvant/formats/nibbles-inl.h"
+#include "kvant/ops/dequantize/kernels.h"
+#include "kvant/ops/dequantize/numbers-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace kvant {
+namespace HWY_NAMESPACE {
+
+using dequantize::DecodeArgs;
+
+// Parameters of a row: the same for every element, or one for each.
+struct RowParameters {
+  F scale, offset;
+  KVANT_INLINE F Scale(size_t) const { return scale; }
+  KVANT_INLINE F Offset(size_t) const { return offset; }
+  KVANT_INLINE RowParameters From(size_t) const { return *this; }
+};
+struct ColumnParameters {
+  const float* scale;
+  const float* offset;
+  KVANT_INLINE F Scale(size_t i) const { return VectorLanes::Load(scale + i); }
+  KVANT_INLINE F Offset(size_t i) const { return VectorLanes::Load(offset + i); }
+  KVANT_INLINE ColumnParameters From(size_t i) const { return {scale + i, offset + i}; }
+};
+
+// Two vectors, 2 N elements, from element i on.
+template <Format kFormat, bool kNaN, class Out, class Parameters>
+KVANT_INLINE void DecodeBlock(const uint8_t* codes, const Parameters& p, size_t i, Out* x, bool stream) {
+  const Numbers q = LoadNumbers<kFormat>(codes + i);
+  const size_t j = i + VectorLanes::N();
+  F a = Reconstruct<VectorLanes>(q.a, p.Scale(i), p.Offset(i));
+  F b = Reconstruct<VectorLanes>(q.b, p.Scale(j), p.Offset(j));
+  if constexpr (kNaN) {
+    a = CanonicalNaN<VectorLanes>(a);
+    b = CanonicalNaN<VectorLanes>(b);
+  }
+  StoreNumbers(a, b, x + i, stream);
+}
+
+// Calls block(i, stream) for blocks that cover [0, n), n >= size. Blocks that are streamed are aligned to the cache lines of x;
+// the first and the last overlap their neighbours.
+template <class Out, class Block>
+KVANT_INLINE void CoverRow(size_t n, size_t size, const Out* x, bool stream, const Block& block) {
+  size_t i = 0;
+  if (stream) {
+    const size_t bytes = size * sizeof(Out);
+    const size_t ahead = (bytes - reinterpret_cast<uintptr_t>(x) % bytes) % bytes;
+    if (ahead != 0) block(0, false);
+    i = ahead / sizeof(Out);
+    if (ahead % sizeof(Out) != 0) stream = false;
+    for (; i + size <= n; i += size) block(i, stream);
+  } else {
+    for (; i + 2 * size <= n; i += 2 * size) {
+      block(i, false);
+      block(i + size, false);
+    }
+    if (i + size <= n) {
+      block(i, false);
+      i += size;
+    }
+  }
+  if (i < n) block(n - size, false);
+}
+
+// Rows shorter than a block go through copies with room for one.
+template <Format kFormat, class Out, class Parameters>
+HWY_NOINLINE void DecodeShort(const uint8_t* codes, size_t n, const Parameters& p, Out* x) {
+  constexpr size_t kRoom = 2 * hn::MaxLanes(VectorLanes::DF());
+  uint8_t codes_copy[kRoom] = {};
+  Out x_copy[kRoom];
+  std::memcpy(codes_copy, codes, n);
+  if constexpr (std::is_same_v<Parameters, ColumnParameters>) {
+    float scale[kRoom] = {}, offset[kRoom] = {};
+    std::memcpy(scale, p.scale, n * sizeof(float));
+    std::memcpy(offset, p.offset, n * sizeof(float));
+    DecodeBlock<kFormat, true>(codes_copy, ColumnParameters{scale, offset}, 0, x_copy, false);
+  } else {
+    DecodeBlock<kFormat, true>(codes_copy, p, 0, x_copy, false);
+  }
+  std::memcpy(static_cast<void*>(x), x_copy, n * sizeof(Out));
+}
+
+// kNaN: a result may be one.
+template <Format kFormat, bool kNaN, class Out, class Parameters>
+KVANT_INLINE void DecodeRow(const uint8_t* codes, size_t n, const Parameters& p, Out* x, bool stream) {
+  if constexpr (kFormat == Format::kInt4) {
+    constexpr size_t kPiece = 1024;  // a multiple of every block
+    alignas(64) int8_t piece[kPiece];
+    for (size_t i = 0; i < n; i += kPiece) {
+      const size_t m = HWY_MIN(kPiece, n - i);
+      UnpackNibbles(codes + i / 2, m, piece);
+      DecodeRow<Format::kInt8, kNaN>(reinterpret_cast<const uint8_t*>(piece), m, p.From(i), x + i, stream);
+    }
+  } else {
+    const size_t size = 2 * VectorLanes::N();
+    if (HWY_UNLIKELY(n < size)) return DecodeShort<kFormat>(codes, n, p, x);
+    CoverRow(n, size, x, stream,
+             [&](size_t i, bool s) HWY_ATTR { DecodeBlock<kFormat, kNaN>(codes, p, i, x, s); });
+  }
+}
+
+KVANT_INLINE float LoadScalar(const char* p) {
+  float v;
+  std::memcpy(&v, p, sizeof(v));
+  return v;
+}
+
+template <Format kFormat, class Out>
+void DecodeRows(const DecodeArgs& a) {
+  const size_t n = static_cast<size_t>(a.n);
+  for (int64_t r = 0; r < a.rows; ++r) {
+    const float scale = LoadScalar(a.scale + r * a.scale_stride);
+    const float offset = std::bit_cast<float>(std::bit_cast<uint32_t>(LoadScalar(a.offset + r * a.offset_stride)) ^
+                                              a.offset_sign);
+    const uint8_t* codes = a.codes + r * a.codes_stride;
+    Out* x = reinterpret_cast<Out*>(a.x + r * a.x_stride);
+    const RowParameters p{VectorLanes::Set(scale), VectorLanes::Set(offset)};
+    if constexpr (kFormat == Format::kInt4 && kHasNibbleTable<Out>) {
+      const NibbleTable<Out> table(p.scale, p.offset);
+      if (n >= table.kBlock) {
+        CoverRow(n, table.kBlock, x, a.stream,
+                 [&](size_t i, bool s) HWY_ATTR { table.Store(codes + i / 2, x + i, s); });
+        continue;
+      }
+    }
+    // Finite parameters and an integer code make no NaN: the difference is finite, and so is one factor of inf * 0.
+    if (IsInteger(kFormat) && std::isfinite(scale) && std::isfinite(offset)) {
+      DecodeRow<kFormat, false>(codes, n, p, x, a.stream);
+    } else {
+      DecodeRow<kFormat, true>(codes, n, p, x, a.stream);
+    }
+  }
+}
+
+template <Format kFormat, class Out>
+void DecodeColumns(const DecodeArgs& a) {
+  const ColumnParameters p{reinterpret_cast<const float*>(a.scale), reinterpret_cast<const float*>(a.offset)};
+  for (int64_t r = 0; r < a.rows; ++r) {
+    DecodeRow<kFormat, true>(a.codes + r * a.codes_stride, static_cast<size_t>(a.n), p,
+                             reinterpret_cast<Out*>(a.x + r * a.x_stride), a.stream);
+  }
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace kvant
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

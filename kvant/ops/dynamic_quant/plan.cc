@@ -1,0 +1,27 @@
+#include "kvant/ops/dynamic_quant/rules.h"
+#include "kvant/rowwise/make_plan.h"
+
+namespace kvant {
+
+Status InferDynamicQuant(const DynamicQuantArgs& args, DynamicQuantOutputs* outputs) {
+  float d;
+  KVANT_RETURN_IF_ERROR(dynamic_quant::CheckInputs(args, &d));
+  outputs->y = CodeSpec(args.x, args.dst_type, StorageType(args.dst_type));
+  outputs->scale = ParamSpec(args.x, args.quant_mode, args.group_size);
+  outputs->offset = outputs->scale;
+  return {};
+}
+
+Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec) {
+  RowwisePlan plan;
+  KVANT_RETURN_IF_ERROR(dynamic_quant::CheckInputs(args, &plan.d));
+  KVANT_RETURN_IF_ERROR(dynamic_quant::CheckOutputs(args));
+  plan.r = RangeFor(args.dst_type, plan.d);
+  plan.format = args.dst_type;
+  plan.asymmetric = !args.symmetric;
+  KVANT_RETURN_IF_ERROR(
+      MakeRowwisePlan(dynamic_quant::Inputs(args), {args.y, args.scale, args.offset}, exec, &plan));
+  return RunRowwise(plan, exec);
+}
+
+}  // namespace kvant

@@ -1,0 +1,34 @@
+// Scales and offsets from statistics: the middle of dynamic quantization, element by element.
+#ifndef KVANT_OPS_PARAMS_PARAMS_H_
+#define KVANT_OPS_PARAMS_PARAMS_H_
+
+#include "kvant/core/status.h"
+#include "kvant/core/tensor.h"
+#include "kvant/formats/format.h"
+
+namespace kvant {
+
+// scale = amax / D. All tensors float32, one shape, any strides; scale may be amax itself.
+struct ParamsFromAmaxArgs {
+  ConstTensorView amax;
+  Format dst_type = Format::kInt8;
+  double dst_type_max = 0;  // HIFLOAT8 only
+  TensorView scale;
+};
+Status ParamsFromAmax(const ParamsFromAmaxArgs& args);
+
+// scale = max((max - min) / R, 1e-12); offset = D - max / scale. min = +inf with max = -inf (no elements) counts as the
+// single value 0. All tensors float32, one shape, any strides; scale and offset may be min and max themselves.
+struct ParamsFromMinMaxArgs {
+  ConstTensorView min;
+  ConstTensorView max;
+  Format dst_type = Format::kInt8;
+  double dst_type_max = 0;  // HIFLOAT8 only
+  TensorView scale;
+  TensorView offset;
+};
+Status ParamsFromMinMax(const ParamsFromMinMaxArgs& args);
+
+}  // namespace kvant
+
+#endif  // KVANT_OPS_PARAMS_PARAMS_H_

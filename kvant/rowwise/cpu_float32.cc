@@ -1,0 +1,18 @@
+// Row kernels for float32 input on every SIMD target.
+#include "kvant/numerics/targets.h"
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kvant/rowwise/cpu_float32.cc"
+#include "hwy/foreach_target.h"
+#include "kvant/rowwise/cpu-inl.h"
+
+#if HWY_ONCE
+#include "kvant/numerics/dispatch.h"
+
+namespace kvant {
+
+const RowKernels& Float32RowKernels(Target target) {
+  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<float>(), ReferenceRowKernels(DType::kFloat32))
+}
+
+}  // namespace kvant
+#endif  // HWY_ONCE

@@ -1,0 +1,25 @@
+// Sizes that only speed depends on, with the measurement that chose each.
+#ifndef KVANT_ROWWISE_CPU_TUNING_H_
+#define KVANT_ROWWISE_CPU_TUNING_H_
+
+#include <cstdint>
+
+namespace kvant {
+
+// Elements that a task is worth: a hot OpenMP region costs about 0.9 microseconds, as much as 10,000 elements.
+inline constexpr int64_t kElementsPerTask = 32 * 1024;
+// A row is cut only from here on: below, its two extra phases cost more than a second core gives.
+inline constexpr int64_t kElementsPerSegment = 64 * 1024;
+// Results beyond this bypass the cache: a reader finds smaller ones there (break-even is between 4 and 16 MB).
+inline constexpr int64_t kStreamingBytes = 8 * 1024 * 1024;
+// Rows up to here are measured and encoded in batches; longer ones amortize the divisions of their parameters alone.
+inline constexpr int64_t kShortRow = 1024;
+// Elements of a piece that is gathered or converted into a buffer on the stack.
+inline constexpr int64_t kPiece = 4096;
+// Per channel: columns of a panel at most, and the bytes of a panel that stay in cache from statistics to codes.
+inline constexpr int64_t kPanelColumns = 1024;
+inline constexpr int64_t kPanelBytes = 1024 * 1024;
+
+}  // namespace kvant
+
+#endif  // KVANT_ROWWISE_CPU_TUNING_H_

@@ -1,0 +1,180 @@
+// Rows to codes: load, multiply by smooth scales, divide, add the offset, cast, pack, store.
+#if defined(KVANT_ROWWISE_ENCODE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef KVANT_ROWWISE_ENCODE_INL_H_
+#undef KVANT_ROWWISE_ENCODE_INL_H_
+#else
+#define KVANT_ROWWISE_ENCODE_INL_H_
+#endif
+
+#include <cstring>
+
+#include "hwy/cache_control.h"
+#include "kvant/formats/store-inl.h"
+#include "kvant/rowwise/kernels.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace kvant {
+namespace HWY_NAMESPACE {
+
+#include "kvant/formats/codecs.inc"
+#include "kvant/numerics/affine.inc"
+
+using F = VectorLanes::F;
+
+// The correctly rounded quotient x / s from inverse = RN(1 / s), away from overflow and underflow. One correction is
+// enough for significands of 11 bits (all pairs were tried: numerics/division_test.cc); for 24 bits the first makes the
+// quotient faithful and the second exact.
+template <bool kTwice>
+KVANT_INLINE F DivideBy(F x, F s, F inverse) {
+  F q = VectorLanes::Mul(x, inverse);
+  q = VectorLanes::MulAdd(VectorLanes::NegMulAdd(q, s, x), inverse, q);
+  if constexpr (kTwice) q = VectorLanes::MulAdd(VectorLanes::NegMulAdd(q, s, x), inverse, q);
+  return q;
+}
+
+// One vector of elements to one vector of codes.
+template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
+struct RowEncoder {
+  using Codec = CodecOf<VectorLanes, kFormat>;
+  static constexpr float kLift = kPath == Path::kFastTiny ? 0x1p64f : 1.0f;
+  static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
+
+  F scale, inverse, offset;
+
+  explicit KVANT_INLINE RowEncoder(const RowParams& p)
+      : scale(VectorLanes::Set(p.scale * kLift)),
+        inverse(VectorLanes::Set(kPath == Path::kFastTiny ? 1.0f / (p.scale * kLift) : p.inverse)),
+        offset(VectorLanes::Set(p.offset)) {}
+
+  KVANT_INLINE Codes operator()(const In* x_at, const float* smooth_at) const {
+    F x = VectorLanes::Load(x_at);
+    if constexpr (kSmooth) x = VectorLanes::Mul(x, VectorLanes::Load(smooth_at));
+    if constexpr (kPath == Path::kExact) {
+      F v = VectorLanes::Div(x, scale);
+      if constexpr (kAsymmetric) v = VectorLanes::Add(v, offset);
+      return Codec::Encode(v);
+    } else {
+      const F lifted = kPath == Path::kFastTiny ? VectorLanes::Mul(x, VectorLanes::Set(kLift)) : x;
+      const F q = DivideBy<kTwice>(lifted, scale, inverse);
+      if constexpr (kAsymmetric) {
+        return Codec::EncodeInRange(VectorLanes::Add(q, offset));
+      } else if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
+        return Codec::EncodeInRangeWithSign(q, VectorLanes::Bits(x));
+      } else {
+        return Codec::EncodeInRange(q);
+      }
+    }
+  }
+};
+
+// Elements that fill one store: 4 vectors, 8 for INT4.
+template <Format kFormat>
+KVANT_INLINE size_t BlockElements() {
+  return (kFormat == Format::kInt4 ? 8 : 4) * VectorLanes::N();
+}
+
+// Bytes of the codes of n elements.
+template <Format kFormat>
+KVANT_INLINE size_t CodeBytes(size_t n) {
+  return kFormat == Format::kInt4 ? n / 2 : n;
+}
+
+// One vector of codes, `vectors` vectors from the start of a block.
+template <bool kSmooth, class In, class Encoder>
+KVANT_INLINE Codes EncodeVector(const Encoder& encode, const In* x, const float* smooth, size_t vectors) {
+  const size_t i = vectors * VectorLanes::N();
+  return encode(x + i, kSmooth ? smooth + i : nullptr);
+}
+
+template <Format kFormat, bool kSmooth, class In, class Encoder>
+KVANT_INLINE void EncodeBlock(const Encoder& e, const In* x, const float* smooth, uint8_t* y, bool stream) {
+  const Codes a = EncodeVector<kSmooth>(e, x, smooth, 0), b = EncodeVector<kSmooth>(e, x, smooth, 1);
+  const Codes c = EncodeVector<kSmooth>(e, x, smooth, 2), d = EncodeVector<kSmooth>(e, x, smooth, 3);
+  if constexpr (kFormat == Format::kInt4) {
+    const Codes f = EncodeVector<kSmooth>(e, x, smooth, 4), g = EncodeVector<kSmooth>(e, x, smooth, 5);
+    const Codes h = EncodeVector<kSmooth>(e, x, smooth, 6), i = EncodeVector<kSmooth>(e, x, smooth, 7);
+    Store8Nibbles(a, b, c, d, f, g, h, i, y, stream);
+  } else {
+    Store4<Encoder::Codec::kSigned>(a, b, c, d, y, stream);
+  }
+}
+
+inline constexpr size_t kMaxBlock = 8 * 64;  // INT4 with 2048-bit vectors
+
+// Rows shorter than a block go through a copy with room for one.
+template <Format kFormat, bool kSmooth, class In, class Encoder>
+HWY_NOINLINE void EncodeShort(const Encoder& encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
+  In x_copy[kMaxBlock];
+  float smooth_copy[kMaxBlock];
+  alignas(64) uint8_t codes[kMaxBlock];
+  const size_t block = BlockElements<kFormat>();
+  std::memcpy(x_copy, x, n * sizeof(In));
+  std::memset(x_copy + n, 0, (block - n) * sizeof(In));
+  if constexpr (kSmooth) {
+    std::memcpy(smooth_copy, smooth, n * sizeof(float));
+    std::memset(smooth_copy + n, 0, (block - n) * sizeof(float));
+  }
+  EncodeBlock<kFormat, kSmooth>(encode, x_copy, smooth_copy, codes, false);
+  std::memcpy(y, codes, CodeBytes<kFormat>(n));
+}
+
+// Asks for `bytes` of what will be read next, if anything.
+KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes) {
+  if (next == nullptr) return;
+  for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(static_cast<const char*>(next) + from + b);
+}
+
+// Whole blocks from element i on; returns where it stopped.
+template <Format kFormat, bool kSmooth, class In, class Encoder>
+KVANT_INLINE size_t EncodeBlocks(const Encoder& encode, const In* x, const float* smooth, size_t i, size_t n, uint8_t* y,
+                                 const void* prefetch, bool stream) {
+  const size_t block = BlockElements<kFormat>();
+  for (; i + block <= n; i += block) {
+    Fetch(prefetch, i * sizeof(In), block * sizeof(In));
+    EncodeBlock<kFormat, kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
+  }
+  return i;
+}
+
+// Any number of elements: whole blocks, the last one overlapping the one before it.
+template <Format kFormat, bool kSmooth, class In, class Encoder>
+KVANT_INLINE void EncodeRow(const Encoder& encode, const In* x, const float* smooth, size_t n, uint8_t* y,
+                            const void* prefetch, bool stream) {
+  const size_t block = BlockElements<kFormat>();
+  if (HWY_UNLIKELY(n < block)) {
+    if (n != 0) EncodeShort<kFormat, kSmooth>(encode, x, smooth, n, y);
+    return;
+  }
+  size_t i = 0;
+  if (stream) {
+    const size_t bytes = CodeBytes<kFormat>(block);
+    const size_t ahead = (bytes - reinterpret_cast<uintptr_t>(y) % bytes) % bytes;
+    if (ahead != 0) {  // up to where streaming stores may begin
+      EncodeBlock<kFormat, kSmooth>(encode, x, smooth, y, false);
+      i = ahead * block / bytes;
+    }
+    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, true);
+  } else if (prefetch != nullptr) {
+    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, false);
+  } else {
+    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, nullptr, false);
+  }
+  if (i < n) {
+    const size_t last = n - block;
+    EncodeBlock<kFormat, kSmooth>(encode, x + last, smooth + (kSmooth ? last : 0), y + CodeBytes<kFormat>(last), false);
+  }
+}
+
+template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
+void Encode(const EncodeArgs& a, const RowParams& p) {
+  const RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath> encode(p);
+  EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y, a.prefetch,
+                              (a.flags & kStreamStores) != 0);
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace kvant
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard

@@ -1,0 +1,80 @@
+// Elementwise problems: several tensors of one shape walked together, whatever their strides. Dimensions are put into the
+// order in which the first tensor lies in memory and joined where all tensors allow it, so that a contiguous tensor is one
+// row and a transposed one is not walked against its grain.
+#ifndef KVANT_ROWWISE_GRID_H_
+#define KVANT_ROWWISE_GRID_H_
+
+#include <cstdint>
+
+#include "kvant/core/exec.h"
+#include "kvant/core/tensor.h"
+
+namespace kvant {
+
+inline constexpr int kGridTensors = 4;
+
+// Strides are in units of the caller's choice, tensor by tensor: bytes, or elements where two share a byte. A tensor that
+// does not vary along a dimension has stride 0 there. The last dimension is the columns, all others make rows.
+struct Grid {
+  struct Dim {
+    int64_t extent;
+    int64_t stride[kGridTensors];
+  };
+  int rank = 0;
+  Dim dims[kMaxRank + 2];
+
+  // Adds a dimension inside those there are.
+  void Add(const Dim& dim) { dims[rank++] = dim; }
+
+  // To be called once, after the last Add. With keep_last the last dimension stays the last one (its elements are packed),
+  // and more may join it.
+  void Normalize(bool keep_last);
+
+  int64_t columns() const { return dims[rank - 1].extent; }
+  int64_t column_stride(int tensor) const { return dims[rank - 1].stride[tensor]; }
+  // Of consecutive rows of a run; see GridRows.
+  int64_t row_stride(int tensor) const { return rank < 2 ? 0 : dims[rank - 2].stride[tensor]; }
+  int64_t rows() const;
+};
+
+// Visits rows in order, by runs with a constant distance in every tensor.
+class GridRows {
+ public:
+  GridRows(const Grid& grid, int64_t first_row);
+
+  // Where the current row starts, and how many rows the run has from there.
+  int64_t offset(int tensor) const { return offset_[tensor]; }
+  int64_t run() const { return run_; }
+  // `rows` is at most run().
+  void Advance(int64_t rows);
+
+ private:
+  void Locate();
+
+  const Grid& grid_;
+  int64_t row_;
+  int64_t run_ = 0;
+  int64_t offset_[kGridTensors];
+};
+
+// Part of a grid: columns [column, column_end) of rows [row, row_end).
+struct GridPart {
+  int64_t row, row_end;
+  int64_t column, column_end;
+};
+
+// How a grid is spread over tasks: by rows, or, where there are few, by rows cut into segments.
+struct GridCut {
+  int tasks = 1;
+  int64_t segments = 1;
+  int64_t segment_size = 0;
+};
+GridCut CutGrid(const Grid& grid, const ExecOptions& exec);
+
+// Calls body once or more on each task, for parts that make up the grid.
+void RunGrid(const Grid& grid, const GridCut& cut, const ExecOptions& exec,
+             void (*body)(const void* plan, const GridPart& part), const void* plan);
+
+}  // namespace kvant
+
+#endif  // KVANT_ROWWISE_GRID_H_

@@ -1,0 +1,119 @@
+// What a backend provides for row-wise operators: small functions over contiguous elements, in tables indexed by dtype
+// and format. They assume and never check, allocate or spread; driver.cc walks tensors with them.
+#ifndef KVANT_ROWWISE_KERNELS_H_
+#define KVANT_ROWWISE_KERNELS_H_
+
+#include <cstdint>
+
+#include "kvant/core/dtype.h"
+#include "kvant/core/target.h"
+#include "kvant/formats/format.h"
+
+namespace kvant {
+
+// The smallest and the largest element as OrderedBits (numerics/affine.inc): integers whose order is that of the
+// numbers, -0 below +0, NaNs outside the infinities. The neutral value has nothing between min and max.
+struct MinMaxBits {
+  int32_t min = INT32_MAX;
+  int32_t max = INT32_MIN;
+};
+
+// How one row is encoded: codes = cast(x' / scale + offset), or cast(x' / scale) when symmetric.
+struct RowParams {
+  float scale;
+  float offset;   // asymmetric only
+  float inverse;  // RN(1 / scale); kFast and kFastTiny only
+};
+
+// What an encoder may assume of scale and elements.
+enum class Path : uint8_t {
+  kExact,     // nothing: real division, every cast saturates
+  kFast,      // quotients by multiplication with the inverse, codes in range (see driver's Regular())
+  kFastTiny,  // the same after multiplying x' and scale by 2^64, for scales below 2^-76
+};
+inline constexpr int kNumPaths = 3;
+
+// Bits of EncodeArgs::flags.
+enum : uint32_t { kStreamStores = 1 };
+
+struct EncodeArgs {
+  const void* x;
+  const float* smooth;    // null without smooth scales
+  int64_t n;              // INT4: even
+  uint8_t* y;             // INT4: n / 2 bytes, else n
+  const void* prefetch;   // the memory to be read next, or null
+  uint32_t flags;
+};
+
+// Several consecutive short rows measured and encoded together, without smooth scales.
+struct ShortRowsArgs {
+  const void* x;
+  int64_t x_stride;  // elements from row to row
+  int64_t n;         // elements of a row
+  int rows;          // at most kShortRowsBatch
+  float d, r;
+  uint8_t* y;
+  int64_t y_stride;  // bytes from row to row
+  float* scale;      // [rows]
+  float* offset;     // [rows], asymmetric only
+  const void* prefetch;
+  uint32_t flags;
+};
+inline constexpr int kShortRowsBatch = 16;
+
+// Columns that each have their own parameters, or all the same ones: cast(x' / scale[i] + offset[i]), always saturating.
+struct EncodeColumnsArgs {
+  const void* x;
+  float smooth;          // one factor for all of them (1: none)
+  int64_t n;             // INT4: even
+  const float* scale;    // [n], or [1] in the broadcasting form
+  const float* inverse;  // like scale: RN(1 / scale); kDivideFast only
+  const float* offset;   // like scale; -0 where there is none
+  uint8_t* y;
+};
+enum class ColumnOp : uint8_t {
+  kDivide,
+  kDivideFast,  // x' finite, scales positive, they and their inverses normal, no quotient overflows; tiny quotients may be
+                // inexact (see regular.h)
+  kMultiply,    // x' * scale + offset
+};
+inline constexpr int kNumColumnOps = 3;
+// HIFLOAT8 with hybrid rounding, in the table of column encoders.
+inline constexpr int kHybridColumns = kNumFormats;
+
+using EncodeFunction = void (*)(const EncodeArgs&, const RowParams&);
+
+struct RowKernels {
+  // Whether to run kFast, kFastTiny and short_rows with subnormals flushed to zero (fp16 input without smooth scales
+  // has none). The reference computes them.
+  bool flush_subnormals;
+  // Of n >= 1 elements x' = x * smooth (smooth null: x).
+  MinMaxBits (*min_max)(const void* x, const float* smooth, int64_t n);
+  // The largest |x'| as fp32 bits; a NaN has the largest bits. n >= 1.
+  int32_t (*amax)(const void* x, const float* smooth, int64_t n);
+  // [format][asymmetric][smooth][path]
+  EncodeFunction encode[kNumFormats][2][2][kNumPaths];
+  // [format][asymmetric]; returns a mask of the rows it left alone because they are not Regular.
+  uint32_t (*short_rows[kNumFormats][2])(const ShortRowsArgs&);
+  // Extends the statistics of n columns by `rows` rows, x_stride elements apart, of x' = x * smooth[row] (null: x).
+  void (*min_max_columns)(const void* x, int64_t x_stride, int64_t rows, const float* smooth, int64_t n, int32_t* min,
+                          int32_t* max);
+  // [format or kHybridColumns][op][broadcast]
+  void (*encode_columns[kNumFormats + 1][kNumColumnOps][2])(const EncodeColumnsArgs&);
+};
+
+// The kernels of a target, by the dtype of x.
+const RowKernels& Float16RowKernels(Target target);
+const RowKernels& BFloat16RowKernels(Target target);
+const RowKernels& Float32RowKernels(Target target);
+inline const RowKernels& GetRowKernels(Target target, DType x_dtype) {
+  return x_dtype == DType::kFloat16    ? Float16RowKernels(target)
+         : x_dtype == DType::kBFloat16 ? BFloat16RowKernels(target)
+                                       : Float32RowKernels(target);
+}
+// The scalar reference.
+const RowKernels& ReferenceRowKernels(DType x_dtype);
+
+}  // namespace kvant
+
+#endif  // KVANT_ROWWISE_KERNELS_H_

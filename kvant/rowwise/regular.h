@@ -1,0 +1,41 @@
+// When a row may be encoded without a division, and without saturation. numerics/README.md has the proofs.
+#ifndef KVANT_ROWWISE_REGULAR_H_
+#define KVANT_ROWWISE_REGULAR_H_
+
+#include <cmath>
+
+#include "kvant/rowwise/kernels.h"
+
+namespace kvant {
+
+// `flushes`: the kernels run with subnormals flushed to zero, so x' or the residual of a quotient may be cut off. That
+// moves a quotient only where it is below 2^-26 (2^-52 for scales from 2^-50), too small to move a code.
+struct PathRule {
+  bool asymmetric;
+  bool flushes;
+  float fast_from;  // smallest scale for kFast
+  float tiny_from;  // smallest scale for kFastTiny
+  float offset_from;  // smallest |offset|
+
+  PathRule(Format format, bool asymmetric, bool flushes) : asymmetric(asymmetric), flushes(flushes) {
+    // An asymmetric float format sees differences far below one unit of its offset, and the sign of a zero.
+    const bool sensitive = asymmetric && flushes && !IsInteger(format);
+    fast_from = sensitive ? 0x1p-50f : 0x1p-76f;
+    tiny_from = sensitive ? 0x1p-50f : 0x1p-100f;
+    offset_from = sensitive ? 0x1p-44f : 0;
+  }
+
+  // With scale and offset of the row itself, so that quotients are bounded by D, or R + |offset|.
+  Path For(float scale, float offset) const {
+    if (!(scale >= tiny_from && scale <= 0x1p125f)) return Path::kExact;
+    if (asymmetric) {
+      const float magnitude = std::fabs(offset);
+      if (!(magnitude >= offset_from && magnitude <= 0x1p18f)) return Path::kExact;
+    }
+    return scale >= fast_from ? Path::kFast : Path::kFastTiny;
+  }
+};
+
+}  // namespace kvant
+
+#endif  // KVANT_ROWWISE_REGULAR_H_

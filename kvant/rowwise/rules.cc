@@ -1,0 +1,261 @@
+#include "kvant/rowwise/rules.h"
+
+#define FMT_HEADER_ONLY
+#include <fmt/format.h>
+
+#include <cmath>
+#include <string>
+
+#include "kvant/core/overlap.h"
+
+namespace kvant {
+namespace {
+
+// "[2, 3]"
+std::string Dims(std::span<const int64_t> dims) {
+  std::string text = "[";
+  for (size_t i = 0; i < dims.size(); ++i) text += fmt::format("{}{}", i == 0 ? "" : ", ", dims[i]);
+  return text + "]";
+}
+
+Status CheckRank(std::string_view op, NamedTensor t) {
+  if (t.tensor.rank() > kMaxRank) {
+    return Status::InvalidValue(
+        fmt::format("{}: {} has {} dimensions, at most {} are supported", op, t.name, t.tensor.rank(), kMaxRank));
+  }
+  for (int d = 0; d < t.tensor.rank(); ++d) {
+    if (t.tensor.shape(d) < 0) {
+      return Status::InvalidValue(
+          fmt::format("{}: {}.shape[{}] is {}, a size cannot be negative", op, t.name, d, t.tensor.shape(d)));
+    }
+  }
+  return {};
+}
+
+Status CheckSmooth(const RowwiseInputs& in) {
+  const ConstTensorView& smooth = in.smooth_scales;
+  const ConstTensorView& groups = in.group_index;
+  const bool per_channel = in.quant_mode == QuantMode::kPerChannel;
+  if (groups.present()) {
+    KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"group_index", groups}));
+    if (!IsIndex(groups.dtype())) {
+      return Status::InvalidType(
+          fmt::format("{}: group_index is {}, expected int32 or int64", in.op, Name(groups.dtype())));
+    }
+    if (groups.rank() != 1) {
+      return Status::InvalidValue(
+          fmt::format("{}: group_index has shape {}, expected one dimension", in.op, Dims(groups.shape())));
+    }
+    if (per_channel) {
+      return Status::InvalidValue(fmt::format("{}: group_index cannot be used with quant_mode perchannel", in.op));
+    }
+    if (!smooth.present()) {
+      return Status::InvalidValue(fmt::format("{}: group_index needs smooth_scales of shape [{}, {}]", in.op,
+                                              groups.shape(0), in.x.shape(-1)));
+    }
+  }
+  if (!smooth.present()) return {};
+  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"smooth_scales", smooth}));
+  KVANT_RETURN_IF_ERROR(CheckFloat(in.op, {"smooth_scales", smooth}));
+  const int64_t length = in.x.shape(per_channel ? -2 : -1);
+  if (groups.present()) {
+    if (smooth.rank() != 2 || smooth.shape(0) != groups.shape(0) || smooth.shape(1) != length) {
+      return Status::InvalidValue(
+          fmt::format("{}: smooth_scales has shape {}, expected [{}, {}]: a row for each element of group_index, a "
+                      "column for each of x",
+                      in.op, Dims(smooth.shape()), groups.shape(0), length));
+    }
+  } else if (smooth.rank() == 2 && !per_channel) {
+    return Status::InvalidValue(fmt::format(
+        "{}: smooth_scales has shape {}, which needs a group_index; without one it is [{}]", in.op,
+        Dims(smooth.shape()), length));
+  } else if (smooth.rank() != 1 || smooth.shape(0) != length) {
+    return Status::InvalidValue(fmt::format("{}: smooth_scales has shape {}, expected [{}] to match x.shape[{}]", in.op,
+                                            Dims(smooth.shape()), length, per_channel ? -2 : -1));
+  }
+  return {};
+}
+
+// First byte and byte after the last that a tensor can touch.
+struct Extent {
+  const char* begin;
+  const char* end;
+
+  explicit Extent(const ConstTensorView& t) : begin(static_cast<const char*>(t.data())), end(begin) {
+    if (!t.present()) return;
+    int64_t low = 0, high = 0;
+    for (int d = 0; d < t.rank(); ++d) {
+      if (t.shape(d) == 0) return;
+      const int64_t span = (t.shape(d) - 1) * t.stride(d);
+      (span < 0 ? low : high) += span;
+    }
+    const int64_t bytes = ByteSize(t.dtype());
+    end = begin + (high + 1) * bytes;
+    begin += low * bytes;
+  }
+};
+
+bool Meet(const NamedTensor& a, const NamedTensor& b) {
+  const Extent ea(a.tensor), eb(b.tensor);
+  return ea.begin < eb.end && eb.begin < ea.end && Overlaps(a.tensor, b.tensor);
+}
+
+}  // namespace
+
+Status CheckPresent(std::string_view op, NamedTensor t) {
+  if (!t.tensor.present()) return Status::InvalidValue(fmt::format("{}: {} is missing", op, t.name));
+  KVANT_RETURN_IF_ERROR(CheckRank(op, t));
+  if (t.tensor.device() != Device::kCpu) {
+    return Status::InvalidValue(fmt::format("{}: {} is on a CUDA device, expected a CPU tensor", op, t.name));
+  }
+  if (t.tensor.data() == nullptr && t.tensor.elements() != 0) {
+    return Status::InvalidValue(
+        fmt::format("{}: {} has shape {} but no memory", op, t.name, Dims(t.tensor.shape())));
+  }
+  return {};
+}
+
+Status CheckFloat(std::string_view op, NamedTensor t) {
+  if (IsFloat(t.tensor.dtype())) return {};
+  return Status::InvalidType(
+      fmt::format("{}: {} is {}, expected float16, bfloat16 or float32", op, t.name, Name(t.tensor.dtype())));
+}
+
+Status CheckInputs(const RowwiseInputs& in) {
+  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"x", in.x}));
+  KVANT_RETURN_IF_ERROR(CheckFloat(in.op, {"x", in.x}));
+  if (in.x.rank() < 1) return Status::InvalidValue(fmt::format("{}: x has no dimensions, expected at least 1", in.op));
+  if (in.quant_mode == QuantMode::kPerChannel && in.x.rank() < 2) {
+    return Status::InvalidValue(
+        fmt::format("{}: x has shape {}, quant_mode perchannel needs at least 2 dimensions", in.op,
+                    Dims(in.x.shape())));
+  }
+  if (in.group_size != 0) {
+    if (in.quant_mode != QuantMode::kPerToken) {
+      return Status::InvalidValue(fmt::format("{}: group_size is {}, but quant_mode is {}: groups are for pertoken",
+                                              in.op, in.group_size, Name(in.quant_mode)));
+    }
+    if (in.group_size < 0 || in.x.shape(-1) % in.group_size != 0) {
+      return Status::InvalidValue(fmt::format("{}: group_size is {}, which does not divide x.shape[-1] = {}", in.op,
+                                              in.group_size, in.x.shape(-1)));
+    }
+  }
+  if (in.smooth_scales.present() || in.group_index.present()) return CheckSmooth(in);
+  return {};
+}
+
+Status CheckFormat(const RowwiseInputs& in, Format format) {
+  if (in.group_size != 0 && !IsInteger(format)) {
+    return Status::InvalidValue(fmt::format("{}: group_size is {}, but dst_type is {}: groups are for int8 and int4",
+                                            in.op, in.group_size, Name(format)));
+  }
+  if (format == Format::kInt4 && in.group_size % 2 != 0) {
+    return Status::InvalidValue(
+        fmt::format("{}: group_size is {}, int4 packs pairs and needs an even one", in.op, in.group_size));
+  }
+  if (format == Format::kInt4 && in.x.shape(-1) % 2 != 0) {
+    return Status::InvalidValue(
+        fmt::format("{}: x.shape[-1] is {}, int4 packs pairs and needs an even one", in.op, in.x.shape(-1)));
+  }
+  return {};
+}
+
+Status CheckDstTypeMax(std::string_view op, Format format, double dst_type_max, float* d) {
+  *d = Info(format).d;
+  if (dst_type_max == 0) return {};
+  if (format != Format::kHiFloat8) {
+    return Status::InvalidValue(fmt::format("{}: dst_type_max is {}, but dst_type is {}: it is for hifloat8", op,
+                                            dst_type_max, Name(format)));
+  }
+  const float max = static_cast<float>(dst_type_max);
+  if (!(max >= 0 && max <= 32768.0f)) {
+    return Status::InvalidValue(fmt::format("{}: dst_type_max is {}, expected 0 to 32768", op, dst_type_max));
+  }
+  if (max >= 1e-6f) *d = max;
+  return {};
+}
+
+TensorSpec ParamSpec(const ConstTensorView& x, QuantMode mode, int64_t group_size) {
+  TensorSpec spec;
+  switch (mode) {
+    case QuantMode::kPerTensor:
+      spec.rank = 1;
+      spec.shape[0] = 1;
+      break;
+    case QuantMode::kPerToken:
+      for (int d = 0; d + 1 < x.rank(); ++d) spec.shape[spec.rank++] = x.shape(d);
+      if (group_size != 0) spec.shape[spec.rank++] = x.shape(-1) / group_size;
+      break;
+    case QuantMode::kPerChannel:
+      for (int d = 0; d < x.rank(); ++d) {
+        if (d != x.rank() - 2) spec.shape[spec.rank++] = x.shape(d);
+      }
+      break;
+  }
+  return spec;
+}
+
+TensorSpec CodeSpec(const ConstTensorView& x, Format format, DType storage) {
+  TensorSpec spec;
+  spec.dtype = storage;
+  for (int d = 0; d < x.rank(); ++d) spec.shape[spec.rank++] = x.shape(d);
+  spec.shape[spec.rank - 1] /= CodesPerElement(format, storage);
+  return spec;
+}
+
+Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec) {
+  KVANT_RETURN_IF_ERROR(CheckPresent(op, t));
+  if (t.tensor.dtype() != spec.dtype) {
+    return Status::InvalidType(
+        fmt::format("{}: {} is {}, expected {}", op, t.name, Name(t.tensor.dtype()), Name(spec.dtype)));
+  }
+  const auto shape = t.tensor.shape(), wanted = spec.dims();
+  if (!std::equal(shape.begin(), shape.end(), wanted.begin(), wanted.end())) {
+    return Status::InvalidValue(
+        fmt::format("{}: {} has shape {}, expected {}", op, t.name, Dims(shape), Dims(wanted)));
+  }
+  return {};
+}
+
+Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView& x, Format format) {
+  KVANT_RETURN_IF_ERROR(CheckPresent(op, codes));
+  const DType storage = codes.tensor.dtype();
+  if (!StorageAllowed(format, storage)) {
+    return Status::InvalidType(fmt::format("{}: {} is {}, but codes of {} are stored as {}", op, codes.name,
+                                           Name(storage), Name(format), Name(StorageType(format))));
+  }
+  const int64_t per_element = CodesPerElement(format, storage);
+  if (x.shape(-1) % per_element != 0) {
+    return Status::InvalidValue(fmt::format("{}: x.shape[-1] is {}, but {} holds {} codes of {} in an element", op,
+                                            x.shape(-1), Name(storage), per_element, Name(format)));
+  }
+  KVANT_RETURN_IF_ERROR(CheckSpec(op, codes, CodeSpec(x, format, storage)));
+  if (per_element > 1 && codes.tensor.shape(-1) > 1 && codes.tensor.stride(-1) != 1) {
+    return Status::InvalidValue(fmt::format("{}: {} has stride {} in its packed last dimension, expected 1", op,
+                                            codes.name, codes.tensor.stride(-1)));
+  }
+  return {};
+}
+
+Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outputs,
+                    std::initializer_list<NamedTensor> inputs) {
+  for (const NamedTensor& out : outputs) {
+    if (!out.tensor.present()) continue;
+    if (OverlapsItself(out.tensor)) {
+      return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, out.name,
+                                              Dims(out.tensor.shape()), Dims(out.tensor.strides())));
+    }
+    for (const NamedTensor& other : outputs) {
+      if (&other == &out) break;
+      if (Meet(out, other)) {
+        return Status::InvalidValue(fmt::format("{}: {} and {} share memory", op, other.name, out.name));
+      }
+    }
+    for (const NamedTensor& in : inputs) {
+      if (Meet(out, in)) return Status::InvalidValue(fmt::format("{}: {} and {} share memory", op, in.name, out.name));
+    }
+  }
+  return {};
+}
+
+}  // namespace kvant

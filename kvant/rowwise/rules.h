@@ -1,0 +1,62 @@
+// What is legal for row-wise operators, and what shapes come out: every check, once. Each function returns the first
+// violation, naming the operator, the argument and both values.
+#ifndef KVANT_ROWWISE_RULES_H_
+#define KVANT_ROWWISE_RULES_H_
+
+#include <initializer_list>
+#include <string_view>
+
+#include "kvant/core/status.h"
+#include "kvant/core/tensor.h"
+#include "kvant/formats/format.h"
+#include "kvant/rowwise/quant_mode.h"
+
+namespace kvant {
+
+// The inputs that dynamic_quant, its parts and dequantize share.
+struct RowwiseInputs {
+  std::string_view op;
+  const ConstTensorView& x;
+  const ConstTensorView& smooth_scales;
+  const ConstTensorView& group_index;
+  QuantMode quant_mode;
+  int64_t group_size;
+};
+
+// A tensor argument with its name.
+struct NamedTensor {
+  std::string_view name;
+  const ConstTensorView& tensor;
+};
+
+// x, smooth_scales and the shape (not the values) of group_index; group_size.
+Status CheckInputs(const RowwiseInputs& in);
+
+// group_size is for pertoken INT4 and INT8, and INT4 rows (and groups) are even.
+Status CheckFormat(const RowwiseInputs& in, Format format);
+
+// D of `format`: dst_type_max for HIFLOAT8, which must be 0 for others.
+Status CheckDstTypeMax(std::string_view op, Format format, double dst_type_max, float* d);
+
+// The shape of one value per row, tensor or channel of x.
+TensorSpec ParamSpec(const ConstTensorView& x, QuantMode mode, int64_t group_size);
+
+// The shape of the codes of a tensor shaped like x in `storage`.
+TensorSpec CodeSpec(const ConstTensorView& x, Format format, DType storage);
+
+// A tensor that must be there: on the CPU, with memory, of rank 0..kMaxRank.
+Status CheckPresent(std::string_view op, NamedTensor t);
+// A tensor of exactly this dtype and shape.
+Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec);
+// Codes: shape and storage as CodeSpec says for one of the storages the format allows, packed dimension contiguous.
+Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView& x, Format format);
+// No output overlaps itself, another output or an input. Absent tensors are skipped.
+Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outputs,
+                    std::initializer_list<NamedTensor> inputs);
+
+// "float16, bfloat16 or float32" if t's dtype is none of them.
+Status CheckFloat(std::string_view op, NamedTensor t);
+
+}  // namespace kvant
+
+#endif  // KVANT_ROWWISE_RULES_H_

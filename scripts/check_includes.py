@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Checks who may include what; the rules are the table below.
+
+core <- numerics <- formats <- rowwise <- ops <- {C API, torch.cc, cli, python}: a file includes its own layer and those
+before it. Other libraries are let in by name. Includes of the project are written in full, "kvant/...", never relative.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path, PurePosixPath
+
+LAYERS = ["core", "numerics", "formats", "rowwise", "ops"]
+SUFFIXES = {".h", ".cc", ".c", ".inc", ".cu", ".cuh"}
+INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
+TARGET_INCLUDE = re.compile(r'^\s*#\s*define\s+HWY_TARGET_INCLUDE\s+"([^"]+)"')
+
+# Who may include a library: pattern of the include, pattern of the including file, the rule in words.
+LIBRARIES = [
+    (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$", "PyTorch is for torch.cc only"),
+    (
+        r"^hwy/",
+        r"(^|/)cpu[a-z0-9_]*\.cc$|-inl\.h$|^kvant/core/target\.cc$|[/_](test|bench)\.cc$",
+        "Highway is for cpu*.cc, *-inl.h, core/target.cc and tests",
+    ),
+    (r"^(cuda|cub/|thrust/|cooperative_groups)", r"\.cuh?$", "CUDA is for .cu and .cuh"),
+    (r"^omp\.h$", r"^kvant/core/parallel\.cc$|^cli/.*\.cc$|[/_](test|bench)\.cc$", "OpenMP is for core/parallel.cc"),
+    (r"^fmt/", r"\.cc$|^cli/|^kvant/.*(plan|rules)\.h$|-inl\.h$", "fmt is not for public headers"),
+    (r"^(gtest|gmock)/", r"[/_]test\.cc$|test_util[a-z_]*\.h$|^tests/", "GoogleTest is for tests"),
+    (r"^benchmark/", r"[/_]bench\.cc$|bench_util[a-z_]*\.h$", "Google Benchmark is for benchmarks"),
+    (r"^(CLI/|nlohmann/)", r"^cli/", "CLI11 and nlohmann-json are for cli/"),
+    (r"(^|/)dlpack\.h$", r"^kvant/c_api|^python/|torch\.cc$|^tests/", "DLPack is for the C API and bindings"),
+]
+
+
+def is_test(path: str) -> bool:
+    return re.search(r"[/_](test|bench)\.cc$", path) is not None
+
+
+def layer(path: str) -> int:
+    """Position in LAYERS; files of kvant/ itself and everything outside come after the last."""
+    parts = PurePosixPath(path).parts
+    if len(parts) > 2 and parts[0] == "kvant" and parts[1] in LAYERS:
+        return LAYERS.index(parts[1])
+    return len(LAYERS)
+
+
+def problems(root: Path, path: str) -> list[str]:
+    found = []
+    for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
+        match = INCLUDE.match(line) or TARGET_INCLUDE.match(line)
+        if match is None:
+            continue
+        target = next(group for group in match.groups() if group)
+
+        def say(text: str) -> None:
+            found.append(f"{path}:{number}: {text}: {target}")
+
+        for library, allowed, rule in LIBRARIES:
+            if re.search(library, target) and not re.search(allowed, path):
+                say(rule)
+        ours = target.startswith(("kvant/", "cli/"))
+        if '"' in line and not ours and ((root / path).parent / target).exists():
+            say("write the path from the top of the repository")
+        if not ours:
+            continue
+        if not (root / target).exists():
+            say("no such file")
+        if path.startswith("kvant/"):
+            if target.startswith("cli/"):
+                say("the library does not know cli/")
+            elif layer(target) > layer(path) and not is_test(path):
+                say(f"{PurePosixPath(path).parts[1]} may not include what is built on it")
+        if target.endswith("-inl.h") and not (
+            path.endswith("-inl.h") or re.search(r"(^|/)cpu[a-z0-9_]*\.cc$", path) or is_test(path)
+        ):
+            say("-inl.h is for cpu*.cc, other -inl.h and tests")
+    return found
+
+
+def main() -> int:
+    root = Path(__file__).resolve().parent.parent
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=root,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.splitlines()
+    files = sorted(
+        p
+        for p in set(listed)
+        if Path(p).suffix in SUFFIXES and not p.startswith("third_party/") and (root / p).is_file()
+    )
+    found = [text for path in files for text in problems(root, path)]
+    print("\n".join(found) if found else f"include rules: {len(files)} files, no problem")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+# shellcheck shell=bash
+# What each command needs from the system, and how it gets there. Sourced by ./run.
+
+build_packages=(cmake g++ ninja-build libhwy-dev libfmt-dev libcli11-dev nlohmann-json3-dev)
+test_packages=(libgtest-dev libbenchmark-dev pkg-config)
+# libomp: clang's omp.h; libclang-rt: its sanitizers.
+lint_packages=(git python3 clang-format-14 clang-tidy-14 libomp-14-dev shellcheck)
+fuzz_packages=(clang-14 libclang-rt-14-dev libfuzzer-14-dev libomp-14-dev)
+aarch64_packages=(g++-aarch64-linux-gnu qemu-user)
+
+note() { printf '\n== %s\n' "$*"; }
+die() {
+  printf 'run: %s\n' "$*" >&2
+  exit 1
+}
+
+# Installs what is missing of the given Debian packages, or says what to do and stops.
+need_packages() {
+  [ -z "${KVANT_SKIP_PACKAGES:-}" ] || return 0
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    note "This system has no apt-get. Needed (Debian's names): $*"
+    return 0
+  fi
+  local missing=() package
+  for package in "$@"; do
+    [ "$(dpkg-query -W -f='${db:Status-Status}' "$package" 2>/dev/null || true)" = installed ] || missing+=("$package")
+  done
+  [ ${#missing[@]} -gt 0 ] || return 0
+
+  local root=()
+  if [ "$(id -u)" -ne 0 ]; then
+    if command -v sudo >/dev/null && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
+      root=(sudo)
+    else
+      die "some packages are missing; as root, run
+  apt-get update && apt-get install --no-install-recommends ${missing[*]}"
+    fi
+  fi
+  note "installing: ${missing[*]}"
+  "${root[@]}" apt-get -q -o Acquire::Retries=3 update
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120 \
+    install --no-install-recommends "${missing[@]}" </dev/null
+}
+
+# build/venv with what the Python tests need, made anew when tests/python/requirements.txt changes.
+need_python() {
+  local requirements=tests/python/requirements.txt stamp
+  command -v python3 >/dev/null || need_packages python3 python3-venv
+  python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
+  stamp=$(cat "$requirements" <(python3 --version) | sha256sum)
+  if [ "$(cat build/venv/stamp 2>/dev/null || true)" != "$stamp" ]; then
+    note "Python environment: build/venv"
+    rm -rf build/venv
+    python3 -m venv build/venv
+    build/venv/bin/python -m pip install -q --disable-pip-version-check --retries 3 -r "$requirements"
+    printf '%s\n' "$stamp" >build/venv/stamp
+  fi
+}
