@@ -48,7 +48,7 @@ endif()
 # Flags of the library itself. Its own calls may be inlined and bound at link time, as in a static library: nobody
 # replaces kvant's functions one by one.
 function(kvant_library_flags target)
-  target_compile_options(${target} PRIVATE -fno-semantic-interposition $<$<COMPILE_LANGUAGE:CXX>:-fvisibility-inlines-hidden>)
+  target_compile_options(${target} PRIVATE -fno-semantic-interposition -fvisibility-inlines-hidden)
   if(NOT KVANT_SANITIZE)
     target_link_options(${target} PRIVATE -Wl,--no-undefined)
   endif()

@@ -65,7 +65,7 @@ std::string DimsText(std::span<const int64_t> dims) {
 // Whether the numbers of elements and the distances between them fit in 64 bits, with room to add some up. Extents of 1
 // do not count, strides of a tensor without elements neither.
 bool Fits(const DLTensor& t, int64_t element_bytes, bool empty) {
-  constexpr int64_t kLimit = int64_t{1} << 61;
+  constexpr int64_t kLimit = int64_t{1} << 56;
   int64_t bytes = element_bytes, span = element_bytes;
   for (int d = 0; d < t.ndim; ++d) {
     if (t.shape[d] <= 1) continue;
@@ -146,7 +146,7 @@ TensorView ArgReader::Tensor(std::string_view name, const DLTensor* t) {
   const std::span<const int64_t> shape(t->shape, static_cast<size_t>(t->ndim));
   const bool empty = std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent <= 0; });
   if (!Fits(*t, ByteSize(dtype), empty)) {
-    return invalid(fmt::format("has shape {}: counts and distances of elements above 2^61 bytes are not supported",
+    return invalid(fmt::format("has shape {}: counts and distances of elements above 2^56 bytes are not supported",
                                DimsText(shape)));
   }
   char* data = static_cast<char*>(t->data);

@@ -22,8 +22,8 @@ LIBRARIES = [
     (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$", "PyTorch is for torch.cc only"),
     (
         r"^hwy/",
-        r"(^|/)cpu[a-z0-9_]*\.cc$|-inl\.h$|^kvant/core/target\.cc$|[/_](test|bench)\.cc$",
-        "Highway is for cpu*.cc, *-inl.h, core/target.cc and tests",
+        r"(^|/)cpu[a-z0-9_]*\.cc$|-inl\.h$|^kvant/core/target\.cc$|^kvant/numerics/dispatch\.h$|[/_](test|bench)\.cc$",
+        "Highway is for cpu*.cc, *-inl.h, core/target.cc, numerics/dispatch.h and tests",
     ),
     (r"^(cuda|cub/|thrust/|cooperative_groups)", r"\.cuh?$", "CUDA is for .cu and .cuh"),
     (r"^omp\.h$", r"^kvant/core/parallel\.cc$|^cli/.*\.cc$|[/_](test|bench)\.cc$", "OpenMP is for core/parallel.cc"),

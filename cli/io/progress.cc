@@ -109,7 +109,8 @@ void Progress::Advance(int64_t bytes) {
   drawn_ = now;
   meter_.Update(now, done_);
   // One column less than the terminal has: some wrap when the last one is written.
-  Show(fd_, "\r" + ProgressText(label_, done_, total_, meter_.bytes_per_second(), Columns(fd_) - 1) + "\x1b[K");
+  Show(fd_,
+       fmt::format("\r{}\x1b[K", ProgressText(label_, done_, total_, meter_.bytes_per_second(), Columns(fd_) - 1)));
 }
 
 }  // namespace kvant::cli

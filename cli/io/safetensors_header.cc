@@ -275,7 +275,7 @@ Status FormatSafetensorsHeader(std::string_view file, std::span<const TensorEntr
     return nlohmann::json(text).dump();
   };
   try {
-    json->assign("{");
+    *json = '{';
     if (!metadata.empty()) {
       *json += "\"__metadata__\":{";
       for (const auto& [key, value] : metadata) *json += fmt::format("{}:{},", quote(key), quote(value));

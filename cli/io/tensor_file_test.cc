@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <cstdlib>
 #include <string>
 #include <thread>
 #include <vector>
@@ -16,11 +16,12 @@
 #include "cli/io/safetensors.h"
 #include "cli/io/test_util.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define KVANT_TEST_ASAN 1
+// Sanitizers need more address space than the limit of one test leaves.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define KVANT_TEST_SANITIZED 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define KVANT_TEST_ASAN 1
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define KVANT_TEST_SANITIZED 1
 #endif
 #endif
 
@@ -222,33 +223,47 @@ TEST(TensorFile, ReadsFromSeveralThreads) {
   EXPECT_EQ(got, data.substr(0, 1400));
 }
 
-// The header's limit: one byte more is refused, at the limit memory is taken, and where there is none that is an error.
-TEST(TensorFile, LimitsTheHeaderAndSurvivesWithoutMemoryForIt) {
+// One byte above the limit is refused; at the limit the header is read.
+TEST(TensorFile, LimitsTheHeader) {
   const TempDir dir;
   const std::string path = dir / "x.safetensors";
-  const auto sparse = [&](int64_t length) {
+  const auto error = [&](int64_t length) {
     WriteBytes(path, SafetensorsBytes("{", "", length));
-    ASSERT_EQ(truncate(path.c_str(), 8 + length), 0);
+    EXPECT_EQ(truncate(path.c_str(), 8 + length), 0);
+    return OpenStatus(path).message();
   };
-  sparse(kMaxSafetensorsHeader + 1);
-  EXPECT_EQ(OpenStatus(path).message(),
+  EXPECT_EQ(error(kMaxSafetensorsHeader + 1),
             path + ": header says 100000001 bytes but safetensors allows at most 100000000");
-  sparse(kMaxSafetensorsHeader);
-  EXPECT_EQ(OpenStatus(path).message(), path + ": header is not valid JSON at byte 2, near '{\\x00'");
-#ifndef KVANT_TEST_ASAN
+  EXPECT_EQ(error(kMaxSafetensorsHeader), path + ": header is not valid JSON at byte 2, near '{\\x00'");
+}
+
+TEST(TensorFile, SurvivesWithoutMemoryForTheHeader) {
+#ifdef KVANT_TEST_SANITIZED
+  GTEST_SKIP() << "not with a sanitizer";
+#else
+  const TempDir dir;
+  const std::string path = dir / "x.safetensors";
+  WriteBytes(path, SafetensorsBytes("{", "", kMaxSafetensorsHeader));
+  ASSERT_EQ(truncate(path.c_str(), 8 + kMaxSafetensorsHeader), 0);
   const pid_t child = fork();
   if (child == 0) {
-    const rlimit limit{64 << 20, 64 << 20};  // the program itself is mapped already
-    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(2);
+    const rlimit limit{64 << 20, 64 << 20};  // what is mapped already stays
+    setrlimit(RLIMIT_AS, &limit);
+    if (void* volatile const memory = malloc(kMaxSafetensorsHeader)) {  // emulators pass no limit on
+      free(memory);
+      _exit(77);
+    }
     std::unique_ptr<TensorFile> file;
     const Status status = TensorFile::Open(path, &file);
-    const bool expected =
-        status.code() == StatusCode::kOutOfMemory && status.message() == path + ": not enough memory for its header";
-    _exit(expected ? 0 : 1);
+    _exit(status.code() == StatusCode::kOutOfMemory && status.message() == path + ": not enough memory for its header"
+              ? 0
+              : 1);
   }
-  int exit_status = -1;
-  ASSERT_EQ(waitpid(child, &exit_status, 0), child);
-  EXPECT_EQ(exit_status, 0);
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status));
+  if (WEXITSTATUS(status) == 77) GTEST_SKIP() << "memory has no limit here";
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 #endif
 }
 

@@ -148,7 +148,7 @@ TEST(TensorView, SizesAreOf64Bits) {
 }
 
 TEST(TensorSpec, CountsElementsAndBytes) {
-  TensorSpec spec;
+  TensorSpec spec{};
   EXPECT_EQ(spec.elements(), 1);
   EXPECT_EQ(spec.bytes(), 4);
   spec.dtype = DType::kInt64;

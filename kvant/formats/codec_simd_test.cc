@@ -63,7 +63,7 @@ struct TargetFunctions {
 }  // namespace kvant
 #endif  // KVANT_FORMATS_CODEC_SIMD_TEST_ONCE
 
-#if HWY_TARGET != HWY_SCALAR
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
@@ -115,7 +115,7 @@ TargetFunctions Functions() {
 }  // namespace HWY_NAMESPACE
 }  // namespace kvant
 HWY_AFTER_NAMESPACE();
-#endif  // HWY_TARGET != HWY_SCALAR
+#endif  // HWY_TARGET is for SIMD
 
 #if HWY_ONCE
 #include "kvant/numerics/dispatch.h"

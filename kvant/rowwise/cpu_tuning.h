@@ -14,6 +14,8 @@ inline constexpr int64_t kElementsPerSegment = 64 * 1024;
 inline constexpr int64_t kStreamingBytes = 8 * 1024 * 1024;
 // Rows up to here are measured and encoded in batches; longer ones amortize the divisions of their parameters alone.
 inline constexpr int64_t kShortRow = 1024;
+// Rows up to here are measured one ahead of the row that is encoded; two longer ones would not stay in a 2 MB L2.
+inline constexpr int64_t kPipelinedRowBytes = 256 * 1024;
 // Elements of a piece that is gathered or converted into a buffer on the stack.
 inline constexpr int64_t kPiece = 4096;
 // Per channel: columns of a panel at most, and the bytes of a panel that stay in cache from statistics to codes.

@@ -17,7 +17,7 @@ class ColumnTask {
       : plan_(plan),
         x_bytes_(ByteSize(plan.x_dtype)),
         direct_x_(plan.x.step == x_bytes_ && plan.x.row_step % x_bytes_ == 0),
-        flushes_(plan.kernels->flush_subnormals && (plan.x_dtype != DType::kFloat16 || plan.smooth != nullptr)) {}
+        flushes_(plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16 && plan.smooth == nullptr) {}
 
   // Extends min and max, ordered bits of the columns [from, from + n), by the rows [row, end).
   void Measure(int64_t lead, int64_t row, int64_t end, int64_t from, int64_t n, int32_t* min, int32_t* max) {

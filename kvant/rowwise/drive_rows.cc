@@ -17,7 +17,7 @@ class RowTask {
   explicit RowTask(const RowwisePlan& plan)
       : plan_(plan),
         io_(plan),
-        flushes_(plan.kernels->flush_subnormals && (plan.x_dtype != DType::kFloat16 || plan.smooth != nullptr)),
+        flushes_(plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16 && plan.smooth == nullptr),
         needs_min_(plan.stage == Stage::kMeasure ? !plan.amax_only : plan.asymmetric || plan.stage == Stage::kEncode),
         rule_(plan.format, plan.asymmetric, flushes_),
         encoders_(plan.kernels->encode[static_cast<int>(plan.format)][plan.asymmetric][plan.smooth != nullptr]) {}
@@ -112,11 +112,14 @@ class RowTask {
     Encode(row, from, to, p, path, prefetch);
   }
 
-  // A whole row.
-  void Row(int64_t row, const void* prefetch) {
-    if (plan_.stage == Stage::kEncode) return EncodeGiven(row, 0, plan_.columns, prefetch);
+  // A row whose parameters are known and stored.
+  struct Measured {
+    int64_t row;
+    RowParams params;
+  };
+
+  Measured MeasureRow(int64_t row) {
     MinMaxBits bits = Measure(row, 0, plan_.columns);
-    if (plan_.stage == Stage::kMeasure) return StoreStatistics(row, bits);
     RowParams p = Params(bits);
     if (flushes_ && rule_.For(p.scale, p.offset) == Path::kExact) {
       // The scale may be small enough for flushed products, or a flushed division, to have mattered.
@@ -125,7 +128,11 @@ class RowTask {
       p = Params(bits);
     }
     Store(row, p);
-    EncodeOwn(row, 0, plan_.columns, p, prefetch);
+    return {row, p};
+  }
+
+  void EncodeRow(const Measured& m, const void* prefetch) {
+    EncodeOwn(m.row, 0, plan_.columns, m.params, prefetch);
   }
 
   bool direct() const { return io_.direct(); }
@@ -163,7 +170,7 @@ bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64
                                  offset, next, plan.streaming ? kStreamStores : 0u});
     for (int i = 0; i < rows; ++i) {
       if ((left >> i & 1) != 0) {
-        task.Row(r + i, nullptr);
+        task.EncodeRow(task.MeasureRow(r + i), nullptr);
       } else {
         *plan.scale.At(r + i) = scale[i];
         if (plan.asymmetric) *plan.offset.At(r + i) = offset[i];
@@ -178,9 +185,25 @@ bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64
 void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
   RowTask task(plan);
   const FpEnv env(MeasuringEnv(task, plan));
-  if (DriveShortRows(plan, task, begin, end)) return;
-  for (int64_t r = begin; r < end; ++r) {
-    task.Row(r, r + 1 < end ? plan.x.data + plan.x.rows.At(r + 1) : nullptr);
+  const auto address = [&](int64_t r) { return r < end ? plan.x.data + plan.x.rows.At(r) : nullptr; };
+  if (plan.stage == Stage::kMeasure) {
+    for (int64_t r = begin; r < end; ++r) task.StoreStatistics(r, task.Measure(r, 0, plan.columns));
+  } else if (plan.stage == Stage::kEncode) {
+    for (int64_t r = begin; r < end; ++r) task.EncodeGiven(r, 0, plan.columns, address(r + 1));
+  } else if (DriveShortRows(plan, task, begin, end)) {
+    return;
+  } else if (plan.columns * ByteSize(plan.x_dtype) > kPipelinedRowBytes) {
+    for (int64_t r = begin; r < end; ++r) task.EncodeRow(task.MeasureRow(r), nullptr);
+  } else if (begin < end) {
+    // Row r + 1 is measured before row r is encoded: the divisions behind its parameters then cost no time, and its
+    // elements are in cache when their turn comes.
+    RowTask::Measured current = task.MeasureRow(begin);
+    for (int64_t r = begin + 1; r < end; ++r) {
+      const RowTask::Measured next = task.MeasureRow(r);
+      task.EncodeRow(current, address(r + 1));
+      current = next;
+    }
+    task.EncodeRow(current, nullptr);
   }
 }
 

@@ -85,4 +85,72 @@ Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const
   return {};
 }
 
+namespace {
+
+// Row-major with memory and at least one element, dimension by dimension like x up to its last `dropped`.
+bool IsPlain(const ConstTensorView& t, DType dtype, const ConstTensorView& x, int dropped) {
+  if (t.rank() != x.rank() - dropped || t.dtype() != dtype || t.data() == nullptr || t.device() != Device::kCpu) {
+    return false;
+  }
+  int64_t stride = 1;
+  for (int d = t.rank() - 1; d >= 0; --d) {
+    const int64_t extent = t.shape(d);
+    // Of packed codes only the last dimension differs, and that is checked by the caller.
+    if (extent <= 0 || t.stride(d) != stride || (extent != x.shape(d) && d != x.rank() - 1)) return false;
+    stride *= extent;
+  }
+  return true;
+}
+
+}  // namespace
+
+bool MakePlainPlan(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
+                   const ConstTensorView& offset, RowwisePlan* plan) {
+  if (x.rank() < 1 || x.rank() > kMaxRank || !IsFloat(x.dtype()) || !IsPlain(x, x.dtype(), x, 0)) return false;
+  const int64_t columns = x.shape(-1), rows = x.elements() / columns;
+  const int64_t packed = plan->format == Format::kInt4 ? 2 : 1;
+  if (rows * columns >= 2 * kElementsPerTask || columns % packed != 0) return false;
+  if (!IsPlain(y, StorageType(plan->format), x, 0) || y.shape(-1) * packed != columns) return false;
+  if (!IsPlain(scale, DType::kFloat32, x, 1)) return false;
+  if (plan->asymmetric ? !IsPlain(offset, DType::kFloat32, x, 1) : offset.present()) return false;
+
+  const char* x_data = Data(x);
+  const char* y_data = Data(y);
+  const char* scale_data = Data(scale);
+  const int64_t x_bytes = rows * columns * ByteSize(x.dtype()), y_bytes = rows * columns / packed;
+  const int64_t param_bytes = rows * static_cast<int64_t>(sizeof(float));
+  const auto apart = [](const char* a, int64_t a_bytes, const char* b, int64_t b_bytes) {
+    return a + a_bytes <= b || b + b_bytes <= a;
+  };
+  if (!apart(x_data, x_bytes, y_data, y_bytes) || !apart(x_data, x_bytes, scale_data, param_bytes) ||
+      !apart(y_data, y_bytes, scale_data, param_bytes)) {
+    return false;
+  }
+  if (plan->asymmetric) {
+    const char* offset_data = Data(offset);
+    if (!apart(x_data, x_bytes, offset_data, param_bytes) || !apart(y_data, y_bytes, offset_data, param_bytes) ||
+        !apart(scale_data, param_bytes, offset_data, param_bytes)) {
+      return false;
+    }
+    plan->offset.data = Data(offset);
+    plan->offset.rows.Append(rows, sizeof(float));
+  }
+  Target target{};
+  if (!ActiveTarget(&target).ok()) return false;
+  plan->kernels = &GetRowKernels(target, x.dtype());
+  plan->x_dtype = x.dtype();
+  plan->rows = rows;
+  plan->columns = columns;
+  plan->x.data = Data(x);
+  plan->x.step = ByteSize(x.dtype());
+  plan->x.rows.Append(rows, columns * plan->x.step);
+  plan->y.data = Data(y);
+  plan->y.step = 1;
+  plan->y.rows.Append(rows, columns / packed);
+  plan->scale.data = Data(scale);
+  plan->scale.rows.Append(rows, sizeof(float));
+  plan->segments = 0;
+  return true;
+}
+
 }  // namespace kvant

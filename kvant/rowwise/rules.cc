@@ -76,33 +76,37 @@ Status CheckSmooth(const RowwiseInputs& in) {
   return {};
 }
 
-// First byte and byte after the last that a tensor can touch.
+// First byte and byte after the last that a tensor can touch; nothing for an absent or empty one.
 struct Extent {
-  const char* begin;
-  const char* end;
+  const char* begin = nullptr;
+  const char* end = nullptr;
+  bool steps_outward = true;  // each dimension steps over everything inside it, so that no two elements can meet
 
-  explicit Extent(const ConstTensorView& t) : begin(static_cast<const char*>(t.data())), end(begin) {
-    if (!t.present()) return;
+  explicit Extent(const ConstTensorView& t) {
     int64_t low = 0, high = 0;
-    for (int d = 0; d < t.rank(); ++d) {
-      if (t.shape(d) == 0) return;
-      const int64_t span = (t.shape(d) - 1) * t.stride(d);
-      (span < 0 ? low : high) += span;
+    for (int d = t.rank() - 1; d >= 0; --d) {
+      const int64_t last = t.shape(d) - 1, stride = t.stride(d);
+      if (last == 0) continue;
+      if (last < 0) return;
+      steps_outward &= stride > high;
+      (stride < 0 ? low : high) += last * stride;
     }
+    if (!t.present()) return;
     const int64_t bytes = ByteSize(t.dtype());
-    end = begin + (high + 1) * bytes;
-    begin += low * bytes;
+    begin = static_cast<const char*>(t.data()) + low * bytes;
+    end = static_cast<const char*>(t.data()) + (high + 1) * bytes;
   }
+  bool Meets(const Extent& o) const { return begin < o.end && o.begin < end; }
 };
 
-bool Meet(const NamedTensor& a, const NamedTensor& b) {
-  const Extent ea(a.tensor), eb(b.tensor);
-  return ea.begin < eb.end && eb.begin < ea.end && Overlaps(a.tensor, b.tensor);
+Status Shares(std::string_view op, NamedTensor a, NamedTensor b) {
+  if (!Overlaps(a.tensor, b.tensor)) return {};
+  return Status::InvalidValue(fmt::format("{}: {} and {} share memory", op, a.name, b.name));
 }
 
 }  // namespace
 
-Status CheckPresent(std::string_view op, NamedTensor t) {
+Status DescribeAbsence(std::string_view op, NamedTensor t) {
   if (!t.tensor.present()) return Status::InvalidValue(fmt::format("{}: {} is missing", op, t.name));
   KVANT_RETURN_IF_ERROR(CheckRank(op, t));
   if (t.tensor.device() != Device::kCpu) {
@@ -239,20 +243,20 @@ Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView&
 
 Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outputs,
                     std::initializer_list<NamedTensor> inputs) {
-  for (const NamedTensor& out : outputs) {
-    if (!out.tensor.present()) continue;
-    if (OverlapsItself(out.tensor)) {
-      return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, out.name,
-                                              Dims(out.tensor.shape()), Dims(out.tensor.strides())));
+  const NamedTensor* o = outputs.begin();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ConstTensorView& t = o[i].tensor;
+    if (!t.present()) continue;
+    const Extent extent(t);
+    if (!extent.steps_outward && OverlapsItself(t)) {
+      return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, o[i].name,
+                                              Dims(t.shape()), Dims(t.strides())));
     }
-    for (const NamedTensor& other : outputs) {
-      if (&other == &out) break;
-      if (Meet(out, other)) {
-        return Status::InvalidValue(fmt::format("{}: {} and {} share memory", op, other.name, out.name));
-      }
+    for (size_t j = 0; j < i; ++j) {
+      if (extent.Meets(Extent(o[j].tensor))) KVANT_RETURN_IF_ERROR(Shares(op, o[j], o[i]));
     }
     for (const NamedTensor& in : inputs) {
-      if (Meet(out, in)) return Status::InvalidValue(fmt::format("{}: {} and {} share memory", op, in.name, out.name));
+      if (in.tensor.present() && extent.Meets(Extent(in.tensor))) KVANT_RETURN_IF_ERROR(Shares(op, in, o[i]));
     }
   }
   return {};

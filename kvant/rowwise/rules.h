@@ -45,7 +45,13 @@ TensorSpec ParamSpec(const ConstTensorView& x, QuantMode mode, int64_t group_siz
 TensorSpec CodeSpec(const ConstTensorView& x, Format format, DType storage);
 
 // A tensor that must be there: on the CPU, with memory, of rank 0..kMaxRank.
-Status CheckPresent(std::string_view op, NamedTensor t);
+Status DescribeAbsence(std::string_view op, NamedTensor t);
+inline Status CheckPresent(std::string_view op, NamedTensor t) {
+  const ConstTensorView& v = t.tensor;
+  bool usable = v.rank() >= 0 && v.rank() <= kMaxRank && v.device() == Device::kCpu && v.data() != nullptr;
+  for (const int64_t extent : v.shape()) usable &= extent >= 0;
+  return usable ? Status() : DescribeAbsence(op, t);
+}
 // A tensor of exactly this dtype and shape.
 Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec);
 // Codes: shape and storage as CodeSpec says for one of the storages the format allows, packed dimension contiguous.

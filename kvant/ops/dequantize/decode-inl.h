@@ -11,6 +11,7 @@
 
 #include "kvant/formats/nibbles-inl.h"
 #include "kvant/ops/dequantize/kernels.h"
+#include "kvant/ops/dequantize/nibble_table-inl.h"
 #include "kvant/ops/dequantize/numbers-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -42,8 +43,8 @@ KVANT_INLINE void DecodeBlock(const uint8_t* codes, const Parameters& p, size_t 
   F a = Reconstruct<VectorLanes>(q.a, p.Scale(i), p.Offset(i));
   F b = Reconstruct<VectorLanes>(q.b, p.Scale(j), p.Offset(j));
   if constexpr (kNaN) {
-    a = CanonicalNaN<VectorLanes>(a);
-    b = CanonicalNaN<VectorLanes>(b);
+    a = Canonical(a);
+    b = Canonical(b);
   }
   StoreNumbers(a, b, x + i, stream);
 }
@@ -128,8 +129,8 @@ void DecodeRows(const DecodeArgs& a) {
     const RowParameters p{VectorLanes::Set(scale), VectorLanes::Set(offset)};
     if constexpr (kFormat == Format::kInt4 && kHasNibbleTable<Out>) {
       const NibbleTable<Out> table(p.scale, p.offset);
-      if (n >= table.kBlock) {
-        CoverRow(n, table.kBlock, x, a.stream,
+      if (n >= kNibbleBlock) {
+        CoverRow(n, kNibbleBlock, x, a.stream,
                  [&](size_t i, bool s) HWY_ATTR { table.Store(codes + i / 2, x + i, s); });
         continue;
       }

@@ -11,91 +11,53 @@
 
 #include "kvant/formats/format.h"
 #include "kvant/numerics/lanes_hwy-inl.h"
+#include "kvant/ops/dequantize/small_floats-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
 
-#include "kvant/formats/codecs.inc"
 #include "kvant/numerics/affine.inc"
 
 using F = VectorLanes::F;
 using I = VectorLanes::I;
 
-// 2 N consecutive elements.
-struct Numbers {
-  F a, b;
-};
-
-// FP8 as the fp16 with the same bits in front: an E5M2 code is the high half of one, an E4M3 value 2^8 times the fp16 with
-// its exponent and mantissa. Conversion takes care of subnormals.
-template <Format kFormat>
-KVANT_INLINE F Fp8ToFloat(const uint8_t* codes) {
-  const hn::Rebind<uint8_t, VectorLanes::DF> d8;
-  const hn::Rebind<uint16_t, VectorLanes::DF> d16;
-  const hn::Rebind<hwy::float16_t, VectorLanes::DF> df16;
-  const auto wide = hn::PromoteTo(d16, hn::LoadU(d8, codes));
-  if constexpr (kFormat == Format::kFloat8E5M2) {
-    return hn::PromoteTo(VectorLanes::DF(), hn::BitCast(df16, hn::ShiftLeft<8>(wide)));
-  } else {
-    const auto magnitude = hn::And(hn::ShiftLeft<7>(wide), hn::Set(d16, 0x3F80));
-    const auto sign = hn::And(hn::ShiftLeft<8>(wide), hn::Set(d16, 0x8000));
-    // The one NaN: a magnitude of all ones.
-    const auto nan = hn::IfThenElseZero(hn::Eq(magnitude, hn::Set(d16, 0x3F80)), hn::Set(d16, 0x7E00));
-    const auto half = hn::Or(hn::Or(magnitude, sign), nan);
-    return VectorLanes::Mul(hn::PromoteTo(VectorLanes::DF(), hn::BitCast(df16, half)), VectorLanes::Set(256.0f));
-  }
-}
-
-#if HWY_TARGET == HWY_AVX3
-// HIFLOAT8 by table: magnitudes are bf16 numbers, 128 of them fill four vectors.
-KVANT_INLINE Numbers HiFloat8Numbers(const uint8_t* codes) {
-  alignas(64) static constexpr uint16_t kMagnitudes[128] = {
-#include "kvant/ops/dequantize/hifloat8_magnitudes.inc"
-  };
-  const __m512i wide = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(codes)));
-  const __m512i low = _mm512_permutex2var_epi16(_mm512_load_si512(kMagnitudes), wide, _mm512_load_si512(kMagnitudes + 32));
-  const __m512i high =
-      _mm512_permutex2var_epi16(_mm512_load_si512(kMagnitudes + 64), wide, _mm512_load_si512(kMagnitudes + 96));
-  const __m512i magnitude = _mm512_mask_blend_epi16(_mm512_test_epi16_mask(wide, _mm512_set1_epi16(0x40)), low, high);
-  // magnitude | (wide << 8 & 0x8000)
-  const __m512i value =
-      _mm512_ternarylogic_epi32(magnitude, _mm512_slli_epi16(wide, 8), _mm512_set1_epi16(INT16_MIN), 0xF8);
-  const __m512i patterns = _mm512_mask_blend_epi16(_mm512_cmpeq_epi16_mask(wide, _mm512_set1_epi16(0x80)), value,
-                                                   _mm512_set1_epi16(0x7FC0));
-  const __m512i a = _mm512_cvtepu16_epi32(_mm512_castsi512_si256(patterns));
-  const __m512i b = _mm512_cvtepu16_epi32(_mm512_extracti64x4_epi64(patterns, 1));
-  return {F{_mm512_castsi512_ps(_mm512_slli_epi32(a, 16))}, F{_mm512_castsi512_ps(_mm512_slli_epi32(b, 16))}};
-}
-#endif
-
-template <Format kFormat>
-KVANT_INLINE F LoadVector(const uint8_t* codes) {
-  using Byte = std::conditional_t<kFormat == Format::kInt8, int8_t, uint8_t>;
-  if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
-    return Fp8ToFloat<kFormat>(codes);
-  } else {
-    const VectorLanes::DI di;
-    const hn::Rebind<Byte, VectorLanes::DI> d8;
-    return CodecOf<VectorLanes, kFormat>::Decode(
-        hn::PromoteTo(di, hn::LoadU(d8, reinterpret_cast<const Byte*>(codes))));
-  }
-}
-
-// One code to a byte.
+// One code to a byte: int8, or any of the small floats.
 template <Format kFormat>
 KVANT_INLINE Numbers LoadNumbers(const uint8_t* codes) {
+  if constexpr (kFormat == Format::kInt8) {
+    const VectorLanes::DI di;
+    const hn::Rebind<int8_t, VectorLanes::DI> d8;
+    const int8_t* signed_codes = reinterpret_cast<const int8_t*>(codes);
+    return {VectorLanes::ToFloat(hn::PromoteTo(di, hn::LoadU(d8, signed_codes))),
+            VectorLanes::ToFloat(hn::PromoteTo(di, hn::LoadU(d8, signed_codes + VectorLanes::N())))};
+  } else {
+    return SmallFloatNumbers<kFormat>(codes);
+  }
+}
+
+// CanonicalNaN in one instruction where there is one.
+KVANT_INLINE F Canonical(F v) {
 #if HWY_TARGET == HWY_AVX3
-  if constexpr (kFormat == Format::kHiFloat8) return HiFloat8Numbers(codes);
+  // By class of v, in nibbles: 0, both kinds of NaN, keeps the first operand; 1 is v itself.
+  const __m512 nan = _mm512_castsi512_ps(_mm512_set1_epi32(0x7FC00000));
+  return F{_mm512_fixupimm_ps(nan, v.raw, _mm512_set1_epi32(0x11111100), 0)};
+#else
+  return CanonicalNaN<VectorLanes>(v);
 #endif
-  return {LoadVector<kFormat>(codes), LoadVector<kFormat>(codes + VectorLanes::N())};
 }
 
 // fp32 bits to bf16 in the high half, to nearest even. NaNs are canonical already, and stay so.
 KVANT_INLINE I RoundToBFloat16(F v) {
   const I bits = VectorLanes::Bits(v);
+#if HWY_TARGET == HWY_AVX3
+  const __mmask16 odd = _mm512_test_epi32_mask(bits.raw, _mm512_set1_epi32(0x10000));
+  const __m512i half = _mm512_mask_blend_epi32(odd, _mm512_set1_epi32(0x7FFF), _mm512_set1_epi32(0x8000));
+  return I{_mm512_add_epi32(bits.raw, half)};
+#else
   const I odd = VectorLanes::And(VectorLanes::Shr<16>(bits), VectorLanes::SetI(1));
   return VectorLanes::AddI(bits, VectorLanes::AddI(odd, VectorLanes::SetI(0x7FFF)));
+#endif
 }
 
 #if HWY_TARGET == HWY_AVX3

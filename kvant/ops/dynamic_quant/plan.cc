@@ -14,11 +14,17 @@ Status InferDynamicQuant(const DynamicQuantArgs& args, DynamicQuantOutputs* outp
 
 Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec) {
   RowwisePlan plan;
+  plan.format = args.dst_type;
+  plan.asymmetric = !args.symmetric;
+  plan.d = Info(args.dst_type).d;
+  plan.r = RangeFor(args.dst_type, plan.d);
+  const bool plain = args.quant_mode == QuantMode::kPerToken && args.group_size == 0 && args.dst_type_max == 0 &&
+                     !args.smooth_scales.present() && !args.group_index.present() && exec.stores == Stores::kAuto;
+  if (plain && MakePlainPlan(args.x, args.y, args.scale, args.offset, &plan)) return RunRowwise(plan, exec);
+
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckInputs(args, &plan.d));
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckOutputs(args));
   plan.r = RangeFor(args.dst_type, plan.d);
-  plan.format = args.dst_type;
-  plan.asymmetric = !args.symmetric;
   KVANT_RETURN_IF_ERROR(
       MakeRowwisePlan(dynamic_quant::Inputs(args), {args.y, args.scale, args.offset}, exec, &plan));
   return RunRowwise(plan, exec);

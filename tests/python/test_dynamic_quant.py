@@ -1,0 +1,358 @@
+"""dynamic_quant against the oracle, on every SIMD target of this machine."""
+
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from safetensors.numpy import load_file
+
+import inputs
+import kvant_c
+import oracle
+from checks import RANGES, assert_same, assert_within_bound, compare, on_every_target, repeatable
+from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out, name_of
+
+DATA = Path(__file__).parents[2] / "data"
+MODES = ("pertoken", "pertensor", "perchannel")
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
+formats = pytest.mark.parametrize("dst_type", oracle.FORMATS)
+symmetries = pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "asymmetric"])
+
+
+@dtypes
+@formats
+@symmetries
+def test_every_combination_of_attributes(dtype, dst_type, symmetric) -> None:
+    rng = np.random.default_rng(1)
+    x = inputs.activations(rng, (3, 7, 48), dtype)
+    shared = {"dst_type": dst_type, "symmetric": symmetric}
+    for mode in MODES:
+        compare("dynamic_quant", x, quant_mode=mode, **shared)
+        for smooth in DTYPES:
+            scales = inputs.activations(rng, (7 if mode == "perchannel" else 48,), smooth)
+            compare("dynamic_quant", x, quant_mode=mode, smooth_scales=scales, **shared)
+            if mode != "perchannel":
+                experts = inputs.activations(rng, (6, 48), smooth)
+                for ends in inputs.group_ends(rng, 6, 21):
+                    compare("dynamic_quant", x, quant_mode=mode, smooth_scales=experts, group_index=ends, **shared)
+    if dst_type in INTEGERS:
+        experts = inputs.activations(rng, (4, 48), dtype)
+        ends = next(inputs.group_ends(rng, 4, 21))
+        for size in (2, 4, 6, 16, 24, 48):
+            compare("dynamic_quant", x, group_size=size, **shared)
+            compare("dynamic_quant", x, group_size=size, smooth_scales=experts[0], **shared)
+            compare("dynamic_quant", x, group_size=size, smooth_scales=experts, group_index=ends, **shared)
+
+
+@dtypes
+@formats
+@symmetries
+def test_extreme_rows(dtype, dst_type, symmetric) -> None:
+    rng = np.random.default_rng(2)
+    for n in (2, 16, 66, 130, 300):
+        x = inputs.extreme_rows(rng, dtype, n)
+        shared = {"dst_type": dst_type, "symmetric": symmetric}
+        compare("dynamic_quant", x, **shared)
+        compare("dynamic_quant", x, smooth_scales=inputs.extreme_rows(rng, dtype, n)[-40], **shared)
+        compare("dynamic_quant", x.repeat(2, axis=0).T.copy(), quant_mode="perchannel", **shared)
+        for row in x:  # what is special in it is in the statistics of the whole tensor
+            compare("dynamic_quant", row, quant_mode="pertensor", **shared)
+
+
+@dtypes
+@formats
+@symmetries
+def test_every_exponent_of_the_scale(dtype, dst_type, symmetric) -> None:
+    rng = np.random.default_rng(3)
+    for n in (18, 140):
+        x = inputs.scale_sweep(rng, dtype, n)
+        compare("dynamic_quant", x, dst_type, symmetric)
+        compare("dynamic_quant", np.ascontiguousarray(x[: len(x) & ~1].T), dst_type, symmetric, "perchannel")
+
+
+@dtypes
+@formats
+@symmetries
+def test_smooth_scales_of_every_exponent(dtype, dst_type, symmetric) -> None:
+    """Products are ordinary, large or subnormal; so are their factors, one of them or both."""
+    rng = np.random.default_rng(4)
+    for n in (16, 66, 130):
+        x = inputs.scale_sweep(rng, dtype, n)
+        for low, high in ((-3, 3), (0, 0), (-149, -120), (-149, 127), (20, 60), (110, 127)):
+            scales = inputs.numbers(rng, (n,), np.float32, low, high)
+            compare("dynamic_quant", x, dst_type, symmetric, smooth_scales=scales)
+        scales = inputs.numbers(rng, (len(x),), np.float32, -149, 127)
+        compare("dynamic_quant", x, dst_type, symmetric, "perchannel", scales)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@formats
+@symmetries
+def test_a_subnormal_factor_counts(symmetric, dst_type, mode) -> None:
+    """A product is an ordinary number although one of its factors is subnormal, or both are small."""
+    for dtype, x, scales in (
+        (np.float32, [1, 1e-40], [1e-10, 1e38]),
+        (BF16, [1, 1e-40], [1e-10, 1e38]),
+        (np.float32, [1, 1e30], [1e-10, 1e-40]),
+        (np.float32, [2e-38, 3e-39], [1, 8]),
+        (np.float16, [1, 60000], [2**-84, 9e-39]),
+        (np.float16, [1, -60000], [2**-84, 9e-39]),
+        (np.float32, [2**-60, 2**-63], [2**-60, 2**-65]),
+    ):
+        row = np.array([x] * 2, dtype)
+        if mode == "perchannel":
+            row = row.T.copy()
+        compare("dynamic_quant", row, dst_type, symmetric, mode, np.array(scales, np.float32))
+
+
+@dtypes
+@formats
+def test_scales_where_a_method_may_change(dtype, dst_type) -> None:
+    rng = np.random.default_rng(5)
+    for n in (16, 66, 260):
+        x = inputs.threshold_rows(rng, dtype, dst_type, n)
+        for symmetric in (True, False):
+            compare("dynamic_quant", x, dst_type, symmetric)
+            compare("dynamic_quant", x, dst_type, symmetric, smooth_scales=np.ones(n, np.float32))
+            compare("dynamic_quant", x[: len(x) & ~1].T.copy(), dst_type, symmetric, "perchannel")
+
+
+@dtypes
+@formats
+@symmetries
+def test_elements_between_two_codes(dtype, dst_type, symmetric) -> None:
+    rng = np.random.default_rng(6)
+    for n in (16, 128, 514):
+        x = inputs.boundary_rows(rng, dtype, dst_type, symmetric, 150, n)
+        _, scale, _ = compare("dynamic_quant", x, dst_type, symmetric)
+        compare("dynamic_quant", x, dst_type, symmetric, smooth_scales=np.ones(n, np.float16))
+        quotients = x.astype(np.float64) / scale[:, None].astype(np.float64)
+        if symmetric and dst_type in INTEGERS:
+            assert (np.abs(quotients) % 1 == 0.5).sum() > 100  # exact ties are among them
+
+
+@dtypes
+@pytest.mark.parametrize("dst_type", ["int8", "int4", "float8_e4m3fn", "hifloat8"])
+def test_row_lengths(dtype, dst_type) -> None:
+    rng = np.random.default_rng(7)
+    step = 2 if dst_type == "int4" else 1
+    lengths = [*range(step, 140, step), *range(500, 528, 4), 1000, 1022, 1024, 1026, 2050, 4094, 4096, 4098, 8200, 70002]
+    for n in lengths:
+        x = inputs.activations(rng, (2 if n > 5000 else 5, n), dtype)
+        compare("dynamic_quant", x, dst_type, symmetric=n // step % 2 == 0)
+        if n < 140:
+            scales = inputs.activations(rng, (n,), np.float32)
+            compare("dynamic_quant", x, dst_type, symmetric=n // step % 2 == 1, smooth_scales=scales)
+            compare("dynamic_quant", np.tile(x, (4, 1)), dst_type, n % 2 == 0, "perchannel")
+
+
+@pytest.mark.parametrize("dst_type", ["int8", "int4", "hifloat8"])
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(1, 400002), (3, 140000), (70000, 6), (9, 50, 514), (3, 700, 200)])
+def test_threads_and_stores(shape, mode, dst_type) -> None:
+    """Work large enough to be cut, and a NaN that only one task sees."""
+    rng = np.random.default_rng(8)
+    x = inputs.activations(rng, shape, np.float32)
+    x.reshape(-1)[x.size // 3] = np.nan
+    scales = inputs.activations(rng, (shape[-2 if mode == "perchannel" else -1],), BF16)
+    for symmetric, smooth, dtype in ((True, None, BF16), (False, scales, np.float32)):
+        part = x.astype(dtype)
+        for threads, stores in ((1, "normal"), (2, "streaming"), (5, "auto")):
+            how = {"threads": threads, "stores": stores}
+            expected = compare("dynamic_quant", part, dst_type, symmetric, mode, smooth, how=how)
+        on_every_target(
+            lambda s=smooth, p=part: kvant_c.dynamic_quant(p, dst_type, symmetric, quant_mode=mode, smooth_scales=s),
+            expected,
+            "the library's own threads",
+        )
+
+
+@pytest.mark.parametrize("y_layout", LAYOUTS)
+@pytest.mark.parametrize("x_layout", LAYOUTS)
+def test_layouts(x_layout, y_layout) -> None:
+    rng = np.random.default_rng(9)
+    for dtype, shape in ((np.float16, (5, 24)), (BF16, (3, 4, 40)), (np.float32, (2, 1, 3, 130)), (np.float32, (7,))):
+        x = inputs.activations(rng, shape, dtype)
+        smooth = {"pertensor": laid_out(inputs.activations(rng, (shape[-1],), BF16), x_layout), "pertoken": None}
+        if len(shape) > 1:
+            smooth["perchannel"] = laid_out(inputs.activations(rng, (shape[-2],), np.float32), x_layout)
+        for mode, scales in smooth.items():
+            for dst_type, symmetric in (("int8", False), ("float8_e5m2", True)):
+                guarded = inputs.Guarded(y_layout)
+                compare("dynamic_quant", laid_out(x, x_layout), dst_type, symmetric, mode, scales, alloc=guarded)
+                guarded.check()
+
+
+@pytest.mark.parametrize("words", [False, True], ids=["bytes", "words"])
+@pytest.mark.parametrize("mode", MODES)
+def test_int4_storage(mode, words) -> None:
+    """Packed rows apart from one another, as bytes and as 32-bit words; scales scattered."""
+    x = inputs.activations(np.random.default_rng(10), (6, 9, 48), np.float32)
+    for group_size in (0, 2, 12) if mode == "pertoken" else (0,):
+        attributes: dict[str, Any] = {"quant_mode": mode, "group_size": group_size}
+        y, scale, offset = oracle.dynamic_quant(x, "int4", **attributes)
+        if words:
+            y = oracle.pack_int4(oracle.unpack_int4(y), as_int32=True)
+        guards = {True: inputs.Guarded("padded"), False: inputs.Guarded("sliced")}
+
+        def alloc(shape, dtype, guards=guards):
+            return guards[dtype in (np.uint8, np.int32)](shape, dtype)
+
+        on_every_target(
+            lambda a=alloc, k=attributes: kvant_c.dynamic_quant(x, "int4", words=words, alloc=a, **k),
+            (y, scale, offset),
+            f"{mode} {group_size}",
+        )
+        for guard in guards.values():
+            guard.check()
+
+
+def test_broadcast_inputs() -> None:
+    rng = np.random.default_rng(11)
+    row, column = inputs.activations(rng, (1, 70), np.float16), inputs.activations(rng, (6, 1), BF16)
+    scales = np.broadcast_to(inputs.activations(rng, (1,), np.float32), (70,))
+    ends = np.broadcast_to(np.array([6], np.int64), (3,))
+    experts = np.broadcast_to(inputs.activations(rng, (70,), np.float32), (3, 70))
+    for x in (np.broadcast_to(row, (6, 70)), np.broadcast_to(column, (6, 70)), np.broadcast_to(row[:, :1], (6, 70))):
+        for mode in MODES:
+            compare("dynamic_quant", x, quant_mode=mode)
+        compare("dynamic_quant", x, smooth_scales=scales)
+        compare("dynamic_quant", x, smooth_scales=experts, group_index=ends)
+
+
+@formats
+@symmetries
+@pytest.mark.parametrize("shape", [(0,), (0, 4), (3, 0), (2, 0, 4), (0, 0), (4, 2, 0), (1, 0, 0, 8)])
+def test_empty_tensors(shape, dst_type, symmetric) -> None:
+    x = np.zeros(shape, np.float16)
+    for mode in MODES if len(shape) > 1 else MODES[:2]:
+        compare("dynamic_quant", x, dst_type, symmetric, mode)
+    if len(shape) == 2:
+        experts = np.ones((2, shape[1]), np.float32)
+        ends = np.array([0, shape[0]], np.int32)
+        compare("dynamic_quant", x, dst_type, symmetric, smooth_scales=experts, group_index=ends)
+    if dst_type in INTEGERS and shape[-1] == 0:
+        compare("dynamic_quant", x, dst_type, symmetric, group_size=2)
+
+
+@dtypes
+def test_experts(dtype) -> None:
+    """Every way to cut five rows into four groups, ends strided and backwards."""
+    rng = np.random.default_rng(12)
+    x = inputs.activations(rng, (5, 34), dtype)
+    experts = inputs.activations(rng, (4, 34), BF16)
+    for a in range(6):
+        for b in range(a, 6):
+            for c in range(b, 6):
+                ends = np.array([a, b, c, 5], np.int64)
+                compare("dynamic_quant", x, smooth_scales=experts, group_index=ends)
+    for layout in LAYOUTS.values():
+        ends = layout(np.array([0, 2, 2, 5], np.int32))
+        compare("dynamic_quant", x, smooth_scales=layout(experts), group_index=ends)
+
+
+@pytest.mark.parametrize("largest", [32768.0, 15.0, 1.5, 1e-3, 1.1e-6, 9e-7, 0.1, 224.0])
+@symmetries
+def test_hifloat8_range_is_an_attribute(largest, symmetric) -> None:
+    rng = np.random.default_rng(13)
+    for dtype in DTYPES:
+        x = np.concatenate([inputs.activations(rng, (20, 66), dtype), inputs.extreme_rows(rng, dtype, 66)])
+        compare("dynamic_quant", x, "hifloat8", symmetric, dst_type_max=largest)
+
+
+# Properties
+
+PATTERNS = {np.float16: 16, BF16: 16, np.float32: 32}
+
+
+@st.composite
+def problems(draw: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """A small tensor of any bit patterns, near one another or not, and attributes that fit."""
+    dtype = draw(st.sampled_from(DTYPES))
+    dst_type = draw(st.sampled_from(oracle.FORMATS))
+    step = 2 if dst_type == "int4" else 1
+    shape = (draw(st.integers(1, 4)), step * draw(st.integers(1, 20)))
+    bits = PATTERNS[dtype]
+    pattern = st.integers(0, (1 << bits) - 1)
+    if draw(st.booleans()):
+        base = draw(pattern)
+        pattern = st.integers(0, 1 << bits // 3).map(lambda v: (base + v) % (1 << bits))
+    flat = draw(st.lists(pattern, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1]))
+    x = np.array(flat, inputs.unsigned(dtype)).view(dtype).reshape(shape)
+    mode = draw(st.sampled_from(MODES))
+    attributes: dict[str, Any] = {"dst_type": dst_type, "symmetric": draw(st.booleans()), "quant_mode": mode}
+    if draw(st.booleans()):
+        length = shape[0 if mode == "perchannel" else 1]
+        scales = draw(st.lists(st.floats(width=32), min_size=length, max_size=length))
+        attributes["smooth_scales"] = np.array(scales, np.float32)
+    if dst_type in INTEGERS and mode == "pertoken":
+        sizes = [g for g in range(step, shape[1] + 1, step) if shape[1] % g == 0]
+        attributes["group_size"] = draw(st.sampled_from([0, *sizes]))
+    return x, attributes
+
+
+@repeatable
+@given(problems())
+def test_any_bits(problem) -> None:
+    x, attributes = problem
+    compare("dynamic_quant", x, **attributes)
+
+
+@symmetries
+@dtypes
+@pytest.mark.parametrize("dst_type", INTEGERS)
+def test_reconstruction_is_within_the_bound(dst_type, dtype, symmetric) -> None:
+    rng = np.random.default_rng(14)
+    rows = [inputs.activations(rng, (12, 32), dtype), inputs.scale_sweep(rng, dtype, 32)]
+    rows.append(inputs.boundary_rows(rng, dtype, dst_type, symmetric, 20, 32))
+    rows.append(inputs.threshold_rows(rng, dtype, dst_type, 32))
+    x = np.concatenate(rows)
+    y, scale, offset = kvant_c.dynamic_quant(x, dst_type, symmetric)
+    back = kvant_c.dequantize(y, scale, offset, dst_type=dst_type)
+    # A subnormal symmetric scale has lost bits of max|x| / D.
+    tested = np.isfinite(scale) & (scale >= ml_dtypes.finfo(np.float32).tiny)
+    assert tested.sum() > 40
+    for r in np.flatnonzero(tested):
+        assert_within_bound(x[r], back[r], scale[r], None if offset is None else offset[r], dst_type)
+        if symmetric:
+            assert np.abs(oracle.from_storage(y[r], dst_type).astype(int)).max() == RANGES[dst_type][0]
+
+
+@formats
+@symmetries
+def test_rows_do_not_depend_on_one_another(dst_type, symmetric) -> None:
+    rng = np.random.default_rng(15)
+    for dtype in DTYPES:
+        x = np.concatenate([inputs.extreme_rows(rng, dtype, 130), inputs.scale_sweep(rng, dtype, 130)])
+        order = rng.permutation(len(x))
+        results = kvant_c.dynamic_quant(x, dst_type, symmetric)
+        moved = tuple(None if r is None else r[order] for r in results)
+        on_every_target(lambda v=x[order]: kvant_c.dynamic_quant(v, dst_type, symmetric), moved, "permuted")
+        for r in range(0, len(x), 7):
+            one = tuple(None if v is None else v[r : r + 1] for v in results)
+            assert_same(kvant_c.dynamic_quant(x[r : r + 1], dst_type, symmetric), one, f"row {r} alone")
+
+
+@pytest.mark.parametrize("file", ["minilm_fp16", "minilm_bf16"])
+@formats
+def test_captured_activations(file, dst_type) -> None:
+    tensors = load_file(DATA / f"{file}.safetensors")
+    smooth = load_file(DATA / "smooth.safetensors")
+    assert len(tensors) == 7
+    for name, x in tensors.items():
+        for symmetric in (True, False):
+            compare("dynamic_quant", x, dst_type, symmetric)
+            if name == "layer5.k":
+                compare("dynamic_quant", x, dst_type, symmetric, "pertensor")
+                compare("dynamic_quant", x, dst_type, symmetric, "perchannel")
+            if name == "layer2.v" and dst_type in INTEGERS:
+                compare("dynamic_quant", x, dst_type, symmetric, group_size=8)
+            if name == "layer2.hidden":
+                attributes = {"smooth_scales": smooth["smooth.experts"], "group_index": smooth["group_index"]}
+                compare("dynamic_quant", x, dst_type, symmetric, smooth_scales=smooth["smooth.hidden"])
+                compare("dynamic_quant", x, dst_type, symmetric, **attributes)
