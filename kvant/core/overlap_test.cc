@@ -19,8 +19,12 @@ using Dims = std::vector<int64_t>;
 // Views of memory that is never touched: only addresses matter.
 constexpr uint64_t kBase = 1 << 20;
 
+const void* Address(uint64_t address) {
+  return reinterpret_cast<const void*>(static_cast<uintptr_t>(address));  // NOLINT(performance-no-int-to-ptr)
+}
+
 ConstTensorView At(int64_t byte, DType dtype, const Dims& shape, const Dims& strides) {
-  return {reinterpret_cast<const void*>(static_cast<uintptr_t>(kBase + byte)), dtype, shape, strides};
+  return {Address(kBase + static_cast<uint64_t>(byte)), dtype, shape, strides};
 }
 
 ConstTensorView Bytes(int64_t byte, const Dims& shape, const Dims& strides) {
@@ -140,7 +144,7 @@ TEST(Overlaps, HugeShapes) {
   EXPECT_TRUE(OverlapsItself(Bytes(0, {2}, {kMin})));
   EXPECT_TRUE(OverlapsItself(At(0, DType::kInt64, {2}, {kMax})));
   EXPECT_TRUE(OverlapsItself(Bytes(0, {2}, {-static_cast<int64_t>(kBase) - 1})));
-  const auto last = reinterpret_cast<const void*>(std::numeric_limits<uintptr_t>::max() - 1);
+  const void* const last = Address(std::numeric_limits<uintptr_t>::max() - 1);
   EXPECT_FALSE(OverlapsItself(ConstTensorView(last, DType::kInt8, {1})));
   EXPECT_TRUE(OverlapsItself(ConstTensorView(last, DType::kInt8, {2})));
   EXPECT_TRUE(Both(Bytes(0, {kMax}, {kMax}), Bytes(kMax / 2, {1}, {1})));

@@ -160,7 +160,7 @@ bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64
   if (plan.x.rows.step() % x_bytes != 0 || plan.x.rows.step() < 0) return false;
 
   const auto batch = plan.kernels->short_rows[static_cast<int>(plan.format)][plan.asymmetric];
-  float scale[kShortRowsBatch], offset[kShortRowsBatch];
+  float scale[kShortRowsRoom], offset[kShortRowsRoom];
   for (int64_t r = begin; r < end; r += kShortRowsBatch) {
     const int rows = static_cast<int>(std::min<int64_t>(kShortRowsBatch, end - r));
     const char* x = plan.x.data + plan.x.rows.At(r);

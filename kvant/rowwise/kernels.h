@@ -54,12 +54,14 @@ struct ShortRowsArgs {
   float d, r;
   uint8_t* y;
   int64_t y_stride;  // bytes from row to row
-  float* scale;      // [rows]
-  float* offset;     // [rows], asymmetric only
+  float* scale;      // [kShortRowsRoom]; valid for the rows that were encoded
+  float* offset;     // [kShortRowsRoom], asymmetric only
   const void* prefetch;
   uint32_t flags;
 };
 inline constexpr int kShortRowsBatch = 16;
+// The batch and a vector beyond it, so that every load and store is whole.
+inline constexpr int kShortRowsRoom = kShortRowsBatch + 64;
 
 // Columns that each have their own parameters, or all the same ones: cast(x' / scale[i] + offset[i]), always saturating.
 struct EncodeColumnsArgs {

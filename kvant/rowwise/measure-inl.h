@@ -135,23 +135,32 @@ HWY_NOINLINE uint32_t ScanUnsignedMin(const In* x, const float* smooth, size_t n
   return static_cast<typename P::Unsigned>(~ReduceMax<typename P::Unsigned>(flipped));
 }
 
-// Extremes of at least N elements to ordered bits.
+// Smallest and largest element as patterns of the element type.
+struct PatternRange {
+  uint32_t min, max;
+};
+
+// From the extremes of at least N elements.
 template <class In, bool kSmooth>
-KVANT_INLINE MinMaxBits MinMaxOfExtremes(const Extremes& e, const In* x, const float* smooth, size_t n) {
+KVANT_INLINE PatternRange RangeOfExtremes(const Extremes& e, const In* x, const float* smooth, size_t n) {
   using P = Patterns<In, kSmooth>;
   constexpr uint32_t kSign = P::kWide ? 0x80000000u : 0x8000u;
   const bool any_positive = e.signed_max >= 0;
   const bool any_negative = (e.unsigned_max & kSign) != 0;
-  uint32_t max = static_cast<typename P::Unsigned>(e.signed_max), min = e.unsigned_max;
+  PatternRange range{e.unsigned_max, static_cast<typename P::Unsigned>(e.signed_max)};
   if (HWY_UNLIKELY(!any_positive || !any_negative)) {
-    const uint32_t least = ScanUnsignedMin<In, kSmooth>(x, smooth, n);
-    if (any_positive) {
-      min = least;
-    } else {
-      max = least;
-    }
+    (any_positive ? range.min : range.max) = ScanUnsignedMin<In, kSmooth>(x, smooth, n);
   }
-  return {OrderOf(WidenPattern<typename P::Element>(min)), OrderOf(WidenPattern<typename P::Element>(max))};
+  return range;
+}
+
+// Largest magnitude as a pattern.
+template <class In, bool kSmooth>
+KVANT_INLINE uint32_t AmaxOfExtremes(const Extremes& e) {
+  constexpr uint32_t kMagnitude = Patterns<In, kSmooth>::kWide ? 0x7FFFFFFFu : 0x7FFFu;
+  const uint32_t positive = e.signed_max >= 0 ? static_cast<uint32_t>(e.signed_max) : 0;
+  const uint32_t negative = e.unsigned_max > kMagnitude ? e.unsigned_max & kMagnitude : 0;
+  return positive > negative ? positive : negative;
 }
 
 // Rows shorter than a vector are padded with their own first element.
@@ -171,17 +180,16 @@ struct PaddedRow {
 
 template <class In, bool kSmooth>
 KVANT_INLINE MinMaxBits MeasureMinMax(const In* x, const float* smooth, size_t n) {
-  return MinMaxOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n), x, smooth, n);
+  using Element = typename Patterns<In, kSmooth>::Element;
+  const PatternRange range =
+      RangeOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n), x, smooth, n);
+  return {OrderOf(WidenPattern<Element>(range.min)), OrderOf(WidenPattern<Element>(range.max))};
 }
 
 template <class In, bool kSmooth>
 KVANT_INLINE int32_t MeasureAmax(const In* x, const float* smooth, size_t n) {
-  using P = Patterns<In, kSmooth>;
-  const Extremes e = ScanExtremes<In, kSmooth>(x, smooth, n);
-  constexpr uint32_t kMagnitude = P::kWide ? 0x7FFFFFFFu : 0x7FFFu;
-  const uint32_t positive = e.signed_max >= 0 ? static_cast<uint32_t>(e.signed_max) : 0;
-  const uint32_t negative = e.unsigned_max > kMagnitude ? e.unsigned_max & kMagnitude : 0;
-  return WidenPattern<typename P::Element>(positive > negative ? positive : negative);
+  using Element = typename Patterns<In, kSmooth>::Element;
+  return WidenPattern<Element>(AmaxOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n)));
 }
 
 template <class In>

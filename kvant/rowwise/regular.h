@@ -13,6 +13,7 @@ namespace kvant {
 struct PathRule {
   bool asymmetric;
   bool flushes;
+  static constexpr float kScaleUpTo = 0x1p125f, kOffsetUpTo = 0x1p18f;
   float fast_from;  // smallest scale for kFast
   float tiny_from;  // smallest scale for kFastTiny
   float offset_from;  // smallest |offset|
@@ -27,10 +28,10 @@ struct PathRule {
 
   // With scale and offset of the row itself, so that quotients are bounded by D, or R + |offset|.
   Path For(float scale, float offset) const {
-    if (!(scale >= tiny_from && scale <= 0x1p125f)) return Path::kExact;
+    if (!(scale >= tiny_from && scale <= kScaleUpTo)) return Path::kExact;
     if (asymmetric) {
       const float magnitude = std::fabs(offset);
-      if (!(magnitude >= offset_from && magnitude <= 0x1p18f)) return Path::kExact;
+      if (!(magnitude >= offset_from && magnitude <= kOffsetUpTo)) return Path::kExact;
     }
     return scale >= fast_from ? Path::kFast : Path::kFastTiny;
   }

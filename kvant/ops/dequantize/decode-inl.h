@@ -49,28 +49,23 @@ KVANT_INLINE void DecodeBlock(const uint8_t* codes, const Parameters& p, size_t 
   StoreNumbers(a, b, x + i, stream);
 }
 
-// Calls block(i, stream) for blocks that cover [0, n), n >= size. Blocks that are streamed are aligned to the cache lines of x;
-// the first and the last overlap their neighbours.
+// Calls block(i, stream) for blocks of `size` elements that cover [0, n), n >= size. What is streamed begins and ends where
+// cache lines of x do and is not written twice: a streaming store to a line that is in the cache waits for its eviction,
+// which was measured at 0.5 microseconds.
 template <class Out, class Block>
 KVANT_INLINE void CoverRow(size_t n, size_t size, const Out* x, bool stream, const Block& block) {
+  constexpr size_t kLine = 64 / sizeof(Out);
   size_t i = 0;
-  if (stream) {
-    const size_t bytes = size * sizeof(Out);
-    const size_t ahead = (bytes - reinterpret_cast<uintptr_t>(x) % bytes) % bytes;
-    if (ahead != 0) block(0, false);
-    i = ahead / sizeof(Out);
-    if (ahead % sizeof(Out) != 0) stream = false;
-    for (; i + size <= n; i += size) block(i, stream);
-  } else {
-    for (; i + 2 * size <= n; i += 2 * size) {
-      block(i, false);
-      block(i + size, false);
+  if (HWY_UNLIKELY(stream) && n >= 4 * size && reinterpret_cast<uintptr_t>(x) % sizeof(Out) == 0) {
+    const size_t into_line = reinterpret_cast<uintptr_t>(x) % 64 / sizeof(Out);
+    if (into_line != 0) {
+      block(0, false);
+      i = size + (kLine - (into_line + size) % kLine) % kLine;
+      if (i != size) block(i - size, false);
     }
-    if (i + size <= n) {
-      block(i, false);
-      i += size;
-    }
+    for (; i + 2 * size <= n || i + size == n; i += size) block(i, true);
   }
+  for (; i + size <= n; i += size) block(i, false);
   if (i < n) block(n - size, false);
 }
 
@@ -106,8 +101,9 @@ KVANT_INLINE void DecodeRow(const uint8_t* codes, size_t n, const Parameters& p,
   } else {
     const size_t size = 2 * VectorLanes::N();
     if (HWY_UNLIKELY(n < size)) return DecodeShort<kFormat>(codes, n, p, x);
-    CoverRow(n, size, x, stream,
-             [&](size_t i, bool s) HWY_ATTR { DecodeBlock<kFormat, kNaN>(codes, p, i, x, s); });
+    CoverRow(n, size, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
+      DecodeBlock<kFormat, kNaN>(codes, p, i, x, s);
+    });
   }
 }
 
@@ -130,8 +126,9 @@ void DecodeRows(const DecodeArgs& a) {
     if constexpr (kFormat == Format::kInt4 && kHasNibbleTable<Out>) {
       const NibbleTable<Out> table(p.scale, p.offset);
       if (n >= kNibbleBlock) {
-        CoverRow(n, kNibbleBlock, x, a.stream,
-                 [&](size_t i, bool s) HWY_ATTR { table.Store(codes + i / 2, x + i, s); });
+        CoverRow(n, kNibbleBlock, x, a.stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
+          table.Store(codes + i / 2, x + i, s);
+        });
         continue;
       }
     }

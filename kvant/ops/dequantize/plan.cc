@@ -62,13 +62,13 @@ Grid MakeGrid(const DequantizeArgs& args) {
   return grid;
 }
 
-// Streaming stores need rows of whole cache lines, or long ones.
+// Unless asked for, only where rows are whole cache lines, or long.
 bool Streams(const Grid& grid, int64_t bytes, int64_t total, Stores stores) {
   if (stores == Stores::kNormal || grid.column_stride(kX) != bytes) return false;
+  if (stores == Stores::kStreaming) return true;
   const int64_t row = grid.columns() * bytes;
   const bool whole_lines = row % 64 == 0 && grid.row_stride(kX) % 64 == 0;
-  if (!whole_lines && row < 4096) return false;
-  return stores == Stores::kStreaming || total * bytes > kStreamingBytes;
+  return (whole_lines || row >= 4096) && total * bytes > kStreamingBytes;
 }
 
 }  // namespace
