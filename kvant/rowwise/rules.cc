@@ -1,6 +1,5 @@
 #include "kvant/rowwise/rules.h"
 
-#define FMT_HEADER_ONLY
 #include <fmt/format.h>
 
 #include <cmath>

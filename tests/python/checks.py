@@ -5,14 +5,21 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 
 import kvant_c
 import oracle
-from inputs import Array
+from inputs import DTYPES, Array
 
 # The same examples in every run.
 repeatable = settings(derandomize=True, database=None, deadline=None)
+
+MODES = ("pertoken", "pertensor", "perchannel")
+
+dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=lambda dtype: np.dtype(dtype).name)
+formats = pytest.mark.parametrize("dst_type", oracle.FORMATS)
+symmetries = pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "asymmetric"])
 
 # D and R of the integer formats.
 RANGES = {"int8": (127, 255), "int4": (7, 15)}
@@ -57,10 +64,12 @@ def compare(op: str, *args: Any, how: dict[str, Any] | None = None, alloc: Any =
     with np.errstate(all="ignore"):
         expected = getattr(oracle, op)(*args, **attributes)
     extra = {name: value for name, value in (("how", how), ("alloc", alloc)) if value is not None}
-    named = [*(shown(a) for a in args), *(f"{name}={shown(value)}" for name, value in attributes.items()), f"{how or ''}"]
-    on_every_target(
-        lambda: getattr(kvant_c, op)(*args, **attributes, **extra), expected, f"{op}({', '.join(named)})"
-    )
+    named = [
+        *(shown(a) for a in args),
+        *(f"{name}={shown(value)}" for name, value in attributes.items()),
+        f"{how or ''}",
+    ]
+    on_every_target(lambda: getattr(kvant_c, op)(*args, **attributes, **extra), expected, f"{op}({', '.join(named)})")
     return expected
 
 

@@ -17,11 +17,6 @@ INTEGERS = ("int8", "int4")
 EXPONENTS = {np.float16: (-24, 15), BF16: (-133, 127), np.float32: (-149, 127)}
 
 
-def name_of(value: Any) -> str | None:
-    """Test ids for dtypes."""
-    return np.dtype(value).name if isinstance(value, type) else None
-
-
 def unsigned(dtype: Any) -> Any:
     return {2: np.uint16, 4: np.uint32}[np.dtype(dtype).itemsize]
 
@@ -44,12 +39,18 @@ def neighbours(x: Array, steps: Array | int) -> Array:
     return np.where(order < 0, sign - order, order).astype(unsigned(x.dtype)).view(x.dtype)
 
 
+def rounded(x: Array, dtype: Any) -> Array:
+    """To the dtype, at most its largest number."""
+    largest = float(ml_dtypes.finfo(dtype).max)
+    return np.asarray(np.clip(np.asarray(x, np.float64), -largest, largest).astype(dtype))
+
+
 def numbers(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any, low: int, high: int) -> Array:
     """Both signs, exponents from low to high, fractions of any length."""
     fraction = rng.integers(1 << 23, 1 << 24, shape) & -(1 << rng.integers(0, 24, shape))
     sign = rng.choice([-1.0, 1.0], shape)
     values = sign * np.ldexp(fraction.astype(np.float64), rng.integers(low, high + 1, shape) - 23)
-    return np.clip(values, *(float(ml_dtypes.finfo(dtype).max) * s for s in (-1, 1))).astype(dtype)
+    return rounded(values, dtype)
 
 
 def activations(rng: np.random.Generator, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -65,8 +66,12 @@ def extreme_rows(rng: np.random.Generator, dtype: Any, n: int) -> Array:
     s, u = special(dtype), unsigned(dtype)
     sign, inf, largest, normal = s["sign"], s["inf"], s["largest"], s["normal"]
     tiny, one = 1, int(np.array(1, dtype).view(u))
-    rows = [np.full(n, v) for v in (0, sign, one, sign | one, one + 1, largest, sign | largest, tiny, sign | tiny, normal)]
-    rows += [rng.choice(values, n) for values in ([0, sign], [0, sign, tiny], [largest, sign | largest], [one, one + 1])]
+    rows = [
+        np.full(n, v) for v in (0, sign, one, sign | one, one + 1, largest, sign | largest, tiny, sign | tiny, normal)
+    ]
+    rows += [
+        rng.choice(values, n) for values in ([0, sign], [0, sign, tiny], [largest, sign | largest], [one, one + 1])
+    ]
     rows += [rng.integers(0, normal, n), rng.integers(0, normal, n) | sign]  # subnormals of one sign
     rows += [rng.integers(normal, inf, n), rng.integers(normal, inf, n) | sign]
     rows += [rng.integers(0, 2 * normal, n) | rng.choice([0, sign], n) for _ in range(3)]
@@ -92,11 +97,34 @@ def scale_sweep(rng: np.random.Generator, dtype: Any, n: int) -> Array:
 
 
 def threshold_rows(rng: np.random.Generator, dtype: Any, dst_type: str, n: int) -> Array:
-    """Scales at powers of two and beside them, where implementations may change their method; ranges around zero, on one
-    side, and far from it, so that offsets are 0, small, and beyond 2^18."""
+    """Scales at powers of two and beside them, where implementations may change their method.
+
+    Ranges are around zero, on one side of it and far away, so that offsets are 0, small, and beyond 2^18.
+    """
     low, high = EXPONENTS[dtype]
     largest, span = (float(v) for v in oracle.limits(dst_type))
-    wanted = [-149, -148, -127, -126, -125, -102, -101, -100, -99, -98, -77, -76, -75, -52, -51, -50, -49, -44, -26, -14]
+    wanted = [
+        -149,
+        -148,
+        -127,
+        -126,
+        -125,
+        -102,
+        -101,
+        -100,
+        -99,
+        -98,
+        -77,
+        -76,
+        -75,
+        -52,
+        -51,
+        -50,
+        -49,
+        -44,
+        -26,
+        -14,
+    ]
     rows = []
     for exponent in [e for e in [*wanted, -1, 0, 7, 90, 118, 119, 123, 124, 125, 126] if low <= e <= high]:
         unit = 2.0**exponent

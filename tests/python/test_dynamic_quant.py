@@ -1,27 +1,16 @@
 """dynamic_quant against the oracle, on every SIMD target of this machine."""
 
-from pathlib import Path
+import functools
 from typing import Any
 
-import ml_dtypes
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from safetensors.numpy import load_file
 
 import inputs
 import kvant_c
 import oracle
-from checks import RANGES, assert_same, assert_within_bound, compare, on_every_target, repeatable
-from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out, name_of
-
-DATA = Path(__file__).parents[2] / "data"
-MODES = ("pertoken", "pertensor", "perchannel")
-
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
-formats = pytest.mark.parametrize("dst_type", oracle.FORMATS)
-symmetries = pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "asymmetric"])
+from checks import MODES, compare, dtypes, formats, on_every_target, symmetries
+from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out
 
 
 @dtypes
@@ -141,7 +130,20 @@ def test_elements_between_two_codes(dtype, dst_type, symmetric) -> None:
 def test_row_lengths(dtype, dst_type) -> None:
     rng = np.random.default_rng(7)
     step = 2 if dst_type == "int4" else 1
-    lengths = [*range(step, 140, step), *range(500, 528, 4), 1000, 1022, 1024, 1026, 2050, 4094, 4096, 4098, 8200, 70002]
+    lengths = [
+        *range(step, 140, step),
+        *range(500, 528, 4),
+        1000,
+        1022,
+        1024,
+        1026,
+        2050,
+        4094,
+        4096,
+        4098,
+        8200,
+        70002,
+    ]
     for n in lengths:
         x = inputs.activations(rng, (2 if n > 5000 else 5, n), dtype)
         compare("dynamic_quant", x, dst_type, symmetric=n // step % 2 == 0)
@@ -161,15 +163,11 @@ def test_threads_and_stores(shape, mode, dst_type) -> None:
     x.reshape(-1)[x.size // 3] = np.nan
     scales = inputs.activations(rng, (shape[-2 if mode == "perchannel" else -1],), BF16)
     for symmetric, smooth, dtype in ((True, None, BF16), (False, scales, np.float32)):
-        part = x.astype(dtype)
+        arguments = x.astype(dtype), dst_type, symmetric, mode, smooth
+        expected: Any = None
         for threads, stores in ((1, "normal"), (2, "streaming"), (5, "auto")):
-            how = {"threads": threads, "stores": stores}
-            expected = compare("dynamic_quant", part, dst_type, symmetric, mode, smooth, how=how)
-        on_every_target(
-            lambda s=smooth, p=part: kvant_c.dynamic_quant(p, dst_type, symmetric, quant_mode=mode, smooth_scales=s),
-            expected,
-            "the library's own threads",
-        )
+            expected = compare("dynamic_quant", *arguments, how={"threads": threads, "stores": stores})
+        on_every_target(functools.partial(kvant_c.dynamic_quant, *arguments), expected, "the library's own threads")
 
 
 @pytest.mark.parametrize("y_layout", LAYOUTS)
@@ -263,96 +261,3 @@ def test_hifloat8_range_is_an_attribute(largest, symmetric) -> None:
     for dtype in DTYPES:
         x = np.concatenate([inputs.activations(rng, (20, 66), dtype), inputs.extreme_rows(rng, dtype, 66)])
         compare("dynamic_quant", x, "hifloat8", symmetric, dst_type_max=largest)
-
-
-# Properties
-
-PATTERNS = {np.float16: 16, BF16: 16, np.float32: 32}
-
-
-@st.composite
-def problems(draw: Any) -> tuple[np.ndarray, dict[str, Any]]:
-    """A small tensor of any bit patterns, near one another or not, and attributes that fit."""
-    dtype = draw(st.sampled_from(DTYPES))
-    dst_type = draw(st.sampled_from(oracle.FORMATS))
-    step = 2 if dst_type == "int4" else 1
-    shape = (draw(st.integers(1, 4)), step * draw(st.integers(1, 20)))
-    bits = PATTERNS[dtype]
-    pattern = st.integers(0, (1 << bits) - 1)
-    if draw(st.booleans()):
-        base = draw(pattern)
-        pattern = st.integers(0, 1 << bits // 3).map(lambda v: (base + v) % (1 << bits))
-    flat = draw(st.lists(pattern, min_size=shape[0] * shape[1], max_size=shape[0] * shape[1]))
-    x = np.array(flat, inputs.unsigned(dtype)).view(dtype).reshape(shape)
-    mode = draw(st.sampled_from(MODES))
-    attributes: dict[str, Any] = {"dst_type": dst_type, "symmetric": draw(st.booleans()), "quant_mode": mode}
-    if draw(st.booleans()):
-        length = shape[0 if mode == "perchannel" else 1]
-        scales = draw(st.lists(st.floats(width=32), min_size=length, max_size=length))
-        attributes["smooth_scales"] = np.array(scales, np.float32)
-    if dst_type in INTEGERS and mode == "pertoken":
-        sizes = [g for g in range(step, shape[1] + 1, step) if shape[1] % g == 0]
-        attributes["group_size"] = draw(st.sampled_from([0, *sizes]))
-    return x, attributes
-
-
-@repeatable
-@given(problems())
-def test_any_bits(problem) -> None:
-    x, attributes = problem
-    compare("dynamic_quant", x, **attributes)
-
-
-@symmetries
-@dtypes
-@pytest.mark.parametrize("dst_type", INTEGERS)
-def test_reconstruction_is_within_the_bound(dst_type, dtype, symmetric) -> None:
-    rng = np.random.default_rng(14)
-    rows = [inputs.activations(rng, (12, 32), dtype), inputs.scale_sweep(rng, dtype, 32)]
-    rows.append(inputs.boundary_rows(rng, dtype, dst_type, symmetric, 20, 32))
-    rows.append(inputs.threshold_rows(rng, dtype, dst_type, 32))
-    x = np.concatenate(rows)
-    y, scale, offset = kvant_c.dynamic_quant(x, dst_type, symmetric)
-    back = kvant_c.dequantize(y, scale, offset, dst_type=dst_type)
-    # A subnormal symmetric scale has lost bits of max|x| / D.
-    tested = np.isfinite(scale) & (scale >= ml_dtypes.finfo(np.float32).tiny)
-    assert tested.sum() > 40
-    for r in np.flatnonzero(tested):
-        assert_within_bound(x[r], back[r], scale[r], None if offset is None else offset[r], dst_type)
-        if symmetric:
-            assert np.abs(oracle.from_storage(y[r], dst_type).astype(int)).max() == RANGES[dst_type][0]
-
-
-@formats
-@symmetries
-def test_rows_do_not_depend_on_one_another(dst_type, symmetric) -> None:
-    rng = np.random.default_rng(15)
-    for dtype in DTYPES:
-        x = np.concatenate([inputs.extreme_rows(rng, dtype, 130), inputs.scale_sweep(rng, dtype, 130)])
-        order = rng.permutation(len(x))
-        results = kvant_c.dynamic_quant(x, dst_type, symmetric)
-        moved = tuple(None if r is None else r[order] for r in results)
-        on_every_target(lambda v=x[order]: kvant_c.dynamic_quant(v, dst_type, symmetric), moved, "permuted")
-        for r in range(0, len(x), 7):
-            one = tuple(None if v is None else v[r : r + 1] for v in results)
-            assert_same(kvant_c.dynamic_quant(x[r : r + 1], dst_type, symmetric), one, f"row {r} alone")
-
-
-@pytest.mark.parametrize("file", ["minilm_fp16", "minilm_bf16"])
-@formats
-def test_captured_activations(file, dst_type) -> None:
-    tensors = load_file(DATA / f"{file}.safetensors")
-    smooth = load_file(DATA / "smooth.safetensors")
-    assert len(tensors) == 7
-    for name, x in tensors.items():
-        for symmetric in (True, False):
-            compare("dynamic_quant", x, dst_type, symmetric)
-            if name == "layer5.k":
-                compare("dynamic_quant", x, dst_type, symmetric, "pertensor")
-                compare("dynamic_quant", x, dst_type, symmetric, "perchannel")
-            if name == "layer2.v" and dst_type in INTEGERS:
-                compare("dynamic_quant", x, dst_type, symmetric, group_size=8)
-            if name == "layer2.hidden":
-                attributes = {"smooth_scales": smooth["smooth.experts"], "group_index": smooth["group_index"]}
-                compare("dynamic_quant", x, dst_type, symmetric, smooth_scales=smooth["smooth.hidden"])
-                compare("dynamic_quant", x, dst_type, symmetric, **attributes)

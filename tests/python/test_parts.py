@@ -5,21 +5,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import inputs
 import kvant_c
 import oracle
-from checks import assert_same, compare, on_every_target, repeatable
-from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out, name_of
-
-MODES = ("pertoken", "pertensor", "perchannel")
-
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
-formats = pytest.mark.parametrize("dst_type", oracle.FORMATS)
-symmetries = pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "asymmetric"])
-
+from checks import MODES, assert_same, compare, dtypes, formats, on_every_target, repeatable, symmetries
+from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out
 
 # Statistics
 
@@ -35,7 +27,7 @@ def test_statistics(op, dtype) -> None:
         compare(op, x.T.copy(), quant_mode="perchannel")
         for smooth in DTYPES:
             for low, high in ((-8, 8), (-149, -100), (20, 127)):
-                compare(op, x, smooth_scales=inputs.numbers(rng, (n,), np.float32, low, high).astype(smooth))
+                compare(op, x, smooth_scales=inputs.numbers(rng, (n,), smooth, low, high))
         for row in x[::3]:
             compare(op, row, quant_mode="pertensor")
     x = inputs.activations(rng, (4, 5, 36), dtype)
@@ -169,11 +161,13 @@ def test_given_params(dtype, dst_type, symmetric) -> None:
         x = np.concatenate([inputs.extreme_rows(rng, dtype, n), inputs.scale_sweep(rng, dtype, n)])
         _, scale, offset = oracle.dynamic_quant(x, dst_type)
         with np.errstate(all="ignore"):
-            factor = np.exp2(rng.integers(-12, 13, scale.shape)).astype(np.float32) * rng.choice([1, 1, -1], scale.shape)
+            factor = np.exp2(rng.integers(-12, 13, scale.shape)).astype(np.float32) * rng.choice(
+                [1, 1, -1], scale.shape
+            )
             scales = np.where(rng.random(scale.shape) < 0.7, scale * factor, rng.choice(odd, scale.shape))
             offsets = offset + rng.choice([0, 0.5, -1000, 3e5], scale.shape)
             offsets = np.where(rng.random(scale.shape) < 0.8, offsets, rng.choice(odd, scale.shape))
-        scales, offsets = scales.astype(np.float32), None if symmetric else offsets.astype(np.float32)
+            scales, offsets = scales.astype(np.float32), None if symmetric else offsets.astype(np.float32)
         smooth = inputs.numbers(rng, (n,), np.float32, -30, 30)
         compare("quantize_with_params", x, scales, offsets, dst_type=dst_type)
         compare("quantize_with_params", x, scales, offsets, dst_type=dst_type, smooth_scales=smooth)

@@ -14,15 +14,10 @@ from safetensors.numpy import load_file
 import inputs
 import kvant_c
 import oracle
-from checks import RANGES, assert_within_bound, compare, on_every_target, repeatable
-from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out, name_of
+from checks import MODES, RANGES, assert_within_bound, compare, dtypes, formats, on_every_target, repeatable, symmetries
+from inputs import BF16, DTYPES, INTEGERS, LAYOUTS, laid_out
 
 DATA = Path(__file__).parents[2] / "data"
-MODES = ("pertoken", "pertensor", "perchannel")
-
-dtypes = pytest.mark.parametrize("dtype", DTYPES, ids=name_of)
-formats = pytest.mark.parametrize("dst_type", oracle.FORMATS)
-
 # Public dtypes, and the magnitude up to which they do what kvant does: beyond it they do not saturate.
 PUBLIC = {
     "float8_e4m3fn": (ml_dtypes.float8_e4m3fn, 448),
@@ -50,7 +45,7 @@ def unpacked(y: np.ndarray, dst_type: str) -> np.ndarray:
 # quantize
 
 
-@pytest.mark.parametrize("dtype", DTYPES[:2], ids=name_of)
+@pytest.mark.parametrize("dtype", DTYPES[:2], ids=["float16", "bfloat16"])
 @formats
 def test_every_16_bit_value(dst_type, dtype) -> None:
     """By the oracle all of them; by public libraries those that they treat alike; both ways to quantize."""
@@ -78,7 +73,7 @@ def test_every_16_bit_value(dst_type, dtype) -> None:
     if dst_type in INTEGERS:
         expected = expected.reshape(rows.shape)
     on_every_target(
-        lambda: (unpacked(kvant_c.dynamic_quant(rows, dst_type, True)[0], dst_type)),
+        lambda: unpacked(kvant_c.dynamic_quant(rows, dst_type, True)[0], dst_type),
         expected,
         "public codes, dynamically",
     )
@@ -99,9 +94,7 @@ def test_parameters_of_every_dtype(dtype, dst_type, reciprocal) -> None:
                     zeros = None
                     if zero_dtype is not None:
                         zeros = (rng.integers(-300, 300, n) / (1 if zero_dtype == np.int32 else 8)).astype(zero_dtype)
-                    compare(
-                        "quantize", x, scales, zeros, dst_type=dst_type, axis=axis, reciprocal_scale=reciprocal
-                    )
+                    compare("quantize", x, scales, zeros, dst_type=dst_type, axis=axis, reciprocal_scale=reciprocal)
 
 
 @dtypes
@@ -110,7 +103,9 @@ def test_ties_and_extremes(dtype, dst_type) -> None:
     rng = np.random.default_rng(41)
     odd = np.array([0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-40, 3.4e38, 2**-126, -1, 2**-100], np.float32)
     for n in (2, 18, 130):
-        x = np.concatenate([inputs.extreme_rows(rng, dtype, n), inputs.boundary_rows(rng, dtype, dst_type, True, 50, n)])
+        x = np.concatenate(
+            [inputs.extreme_rows(rng, dtype, n), inputs.boundary_rows(rng, dtype, dst_type, True, 50, n)]
+        )
         scale = oracle.dynamic_quant(x, dst_type, True)[1]
         for mode in ("rint", "hybrid") if dst_type == "hifloat8" else ("rint",):
             for reciprocal in (False, True):
@@ -185,7 +180,7 @@ def test_every_code(dst_type, dtype) -> None:
 
 
 @formats
-@pytest.mark.parametrize("symmetric", [True, False], ids=["symmetric", "asymmetric"])
+@symmetries
 def test_dequantize_what_was_quantized(dst_type, symmetric) -> None:
     rng = np.random.default_rng(45)
     x = inputs.activations(rng, (3, 6, 40), np.float32)

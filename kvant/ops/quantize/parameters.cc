@@ -1,0 +1,104 @@
+#include "kvant/ops/quantize/parameters.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kvant/rowwise/pieces.h"
+
+namespace kvant::quantize {
+namespace {
+
+// Rows from which on the inverses of a panel pay: they are divisions too.
+constexpr int64_t kRowsForInverses = 4;
+// Loops over parameters run in steps of this length, which a compiler turns into vectors.
+constexpr int64_t kStep = 16;
+static_assert(kPanel % kStep == 0);
+
+constexpr int64_t RoundUp(int64_t n) { return (n + kStep - 1) / kStep * kStep; }
+
+struct NoZeros {
+  float values[kPanel];
+  constexpr NoZeros() : values() {
+    for (float& v : values) v = -0.0f;
+  }
+};
+constexpr NoZeros kNoZeros;
+
+void Convert(const char* from, DType dtype, int64_t step, int64_t n, float* to) {
+  if (dtype == DType::kFloat32 && step == sizeof(float)) {
+    std::memcpy(to, from, static_cast<size_t>(n) * sizeof(float));
+  } else if (dtype != DType::kInt32) {
+    ConvertToFloat(from, dtype, step, n, to);
+  } else {
+    for (int64_t i = 0; i < n; ++i) {
+      int32_t v;
+      std::memcpy(&v, from + i * step, sizeof(v));
+      to[i] = static_cast<float>(v);
+    }
+  }
+}
+
+// Parameters of `n` columns from `column` on, `repeat` columns to a parameter.
+void ConvertColumns(const Parameter& p, int64_t column, int64_t repeat, int64_t n, float* to) {
+  if (p.single) {
+    Convert(p.data, p.dtype, 0, 1, to);
+    std::fill_n(to + 1, n - 1, to[0]);
+    return;
+  }
+  if (repeat == 1 && p.map.regular()) return Convert(p.At(column), p.dtype, p.map.step(), n, to);
+  for (int64_t i = 0; i < n;) {
+    const int64_t index = (column + i) / repeat;
+    const int64_t end = std::min((index + 1) * repeat - column, n);
+    Convert(p.At(index), p.dtype, 0, 1, to + i);
+    std::fill(to + i + 1, to + end, to[i]);
+    i = end;
+  }
+}
+
+}  // namespace
+
+Parameters::Parameters(const Plan& plan)
+    : plan_(plan),
+      rule_(plan.format, plan.zero.data != nullptr, plan.x_dtype),
+      zero_(plan.zero.data != nullptr ? zeros_ : kNoZeros.values) {}
+
+void Parameters::LoadColumns(int64_t column, int64_t n, int64_t rows) {
+  ConvertColumns(plan_.scale, column, plan_.repeat, n, scale_);
+  if (zero_ == zeros_) ConvertColumns(plan_.zero, column, plan_.repeat, n, zeros_);
+  regular_ = false;
+  if (rows < kRowsForInverses) return;
+  const int64_t padded = RoundUp(n);
+  std::fill(scale_ + n, scale_ + padded, scale_[0]);
+  if (zero_ == zeros_) std::fill(zeros_ + n, zeros_ + padded, zeros_[0]);
+  Judge(padded);
+}
+
+void Parameters::LoadOne(int64_t index) {
+  if (index == index_) return;
+  index_ = index;
+  Convert(plan_.scale.At(index), plan_.scale.dtype, 0, 1, scale_);
+  if (zero_ == zeros_) Convert(plan_.zero.At(index), plan_.zero.dtype, 0, 1, zeros_);
+  std::fill(scale_ + 1, scale_ + kStep, scale_[0]);
+  std::fill(zeros_ + 1, zeros_ + kStep, zeros_[0]);
+  Judge(kStep);
+}
+
+void Parameters::Judge(int64_t n) {
+  uint32_t irregular = 0, smallest = UINT32_MAX;
+  for (int64_t i = 0; i < n; i += kStep) {
+    for (int64_t j = i; j < i + kStep; ++j) {
+      irregular |= rule_.Scale(scale_[j]) ? 0u : 1u;
+      smallest = std::min(smallest, std::bit_cast<uint32_t>(scale_[j]));
+    }
+    if (zero_ != zeros_) continue;
+    for (int64_t j = i; j < i + kStep; ++j) irregular |= rule_.Zero(zeros_[j]) ? 0u : 1u;
+  }
+  regular_ = irregular == 0;
+  if (!regular_ || plan_.reciprocal) return;
+  smallest_ = std::bit_cast<float>(smallest);
+  for (int64_t i = 0; i < n; i += kStep) {
+    for (int64_t j = i; j < i + kStep; ++j) inverse_[j] = 1.0f / scale_[j];
+  }
+}
+
+}  // namespace kvant::quantize

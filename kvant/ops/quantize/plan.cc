@@ -1,0 +1,93 @@
+#include "kvant/ops/quantize/plan.h"
+
+#include "kvant/ops/quantize/rules.h"
+#include "kvant/rowwise/cpu_tuning.h"
+
+namespace kvant {
+namespace {
+
+using quantize::kIndex;
+using quantize::kX;
+using quantize::kY;
+
+// Runs of elements with one parameter that are shorter than this are encoded with a parameter for each element: a run of
+// its own costs as much as about this many elements.
+constexpr int64_t kShortRun = 256;
+
+quantize::Parameter MakeParameter(const ConstTensorView& t) {
+  quantize::Parameter p;
+  if (!t.present()) return p;
+  p.data = static_cast<const char*>(t.data());
+  p.dtype = t.dtype();
+  p.single = t.elements() == 1;
+  p.map.AppendLeading(t, 0);
+  return p;
+}
+
+Grid MakeGrid(const QuantizeArgs& args) {
+  Grid grid;
+  const bool one = args.scales.elements() == 1 && (!args.zero_points.present() || args.zero_points.elements() == 1);
+  const int64_t per_element = CodesPerElement(args.dst_type, args.y.dtype());
+  const int last = args.x.rank() - 1;
+  for (int d = 0; d <= last; ++d) {
+    Grid::Dim dim{args.x.shape(d), {}};
+    // The codes of an element lie together, whatever the stride of a single element is.
+    dim.stride[kY] = d == last && per_element > 1 ? 1 : args.y.stride(d) * per_element;
+    dim.stride[kX] = args.x.stride(d) * ByteSize(args.x.dtype());
+    dim.stride[kIndex] = d == quantize::Axis(args) && !one ? 1 : 0;
+    grid.Add(dim);
+  }
+  grid.Normalize(/*keep_last=*/args.dst_type == Format::kInt4);
+  return grid;
+}
+
+// Joins short runs that share a parameter into rows; returns their length.
+int64_t JoinRuns(Grid* grid) {
+  if (grid->rank < 2) return 1;
+  Grid::Dim &outer = grid->dims[grid->rank - 2], &run = grid->dims[grid->rank - 1];
+  if (outer.stride[kIndex] == 0 || run.extent >= kShortRun) return 1;
+  for (const int t : {kY, kX}) {
+    if (outer.stride[t] != run.stride[t] * run.extent) return 1;
+  }
+  const int64_t length = run.extent;
+  run.extent *= outer.extent;
+  run.stride[kIndex] = 1;
+  outer = run;
+  --grid->rank;
+  return length;
+}
+
+}  // namespace
+
+Status InferQuantize(const QuantizeArgs& args, TensorSpec* y) {
+  KVANT_RETURN_IF_ERROR(quantize::CheckInputs(args));
+  *y = CodeSpec(args.x, args.dst_type, StorageType(args.dst_type));
+  return {};
+}
+
+Status Quantize(const QuantizeArgs& args, const ExecOptions& exec) {
+  KVANT_RETURN_IF_ERROR(quantize::CheckInputs(args));
+  KVANT_RETURN_IF_ERROR(quantize::CheckOutput(args));
+  if (args.x.elements() == 0) return {};
+  Target target{};
+  KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
+
+  quantize::Plan plan;
+  plan.kernels = &GetRowKernels(target, args.x.dtype());
+  plan.format = args.dst_type;
+  plan.hybrid = args.round_mode == RoundMode::kHybrid;
+  plan.reciprocal = args.reciprocal_scale;
+  plan.x_dtype = args.x.dtype();
+  plan.grid = MakeGrid(args);
+  plan.repeat = JoinRuns(&plan.grid);
+  plan.y = static_cast<char*>(args.y.data());
+  plan.x = static_cast<const char*>(args.x.data());
+  plan.scale = MakeParameter(args.scales);
+  plan.zero = MakeParameter(args.zero_points);
+  const int64_t code_bytes = args.y.elements() * ByteSize(args.y.dtype());
+  plan.streaming = exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && code_bytes > kStreamingBytes);
+  RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, quantize::RunPart, &plan);
+  return {};
+}
+
+}  // namespace kvant

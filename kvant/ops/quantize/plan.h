@@ -1,0 +1,44 @@
+// A static quantization with every choice made: pointers, strides, kernels. Plain data; the driver runs it.
+#ifndef KVANT_OPS_QUANTIZE_PLAN_H_
+#define KVANT_OPS_QUANTIZE_PLAN_H_
+
+#include "kvant/rowwise/grid.h"
+#include "kvant/rowwise/kernels.h"
+#include "kvant/rowwise/plan.h"
+
+namespace kvant::quantize {
+
+// The grid's tensors: strides of y count codes, those of x bytes, and the third is the index of the parameters.
+enum : int { kY, kX, kIndex };
+
+// Scales or zero points; one element serves every index.
+struct Parameter {
+  const char* data = nullptr;
+  DType dtype = DType::kFloat32;
+  bool single = false;
+  RowMap map;
+
+  const char* At(int64_t index) const { return data + (single ? 0 : map.At(index)); }
+};
+
+struct Plan {
+  const RowKernels* kernels;
+  Format format;
+  bool hybrid;
+  bool reciprocal;
+  DType x_dtype;
+  Grid grid;
+  int64_t repeat;  // consecutive columns that share a parameter, where columns have parameters of their own
+  char* y;
+  const char* x;
+  Parameter scale;
+  Parameter zero;  // data null: none
+  bool streaming;
+};
+
+// Encodes a part of plan, a Plan.
+void RunPart(const void* plan, const GridPart& part);
+
+}  // namespace kvant::quantize
+
+#endif  // KVANT_OPS_QUANTIZE_PLAN_H_

@@ -1,0 +1,159 @@
+"""kvant beside what people call today: PyTorch eager, torch.compile, torch.quantize_per_tensor, onnxruntime.
+
+    ./run bench --peers [--threads N] [--json FILE]
+
+Every contender of a cell is timed in the same process, in shuffled rounds, and the cell shows medians in microseconds and
+how many times faster kvant is. A contender that does less is marked: torch.quantize_per_tensor gets its scale for free,
+onnxruntime's DynamicQuantizeLinear has one scale for the whole tensor and takes only float32 (kvant then does the same).
+"""
+
+import argparse
+import ctypes as ct
+import json
+import os
+import random
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+SHAPES = [(1, 4096), (16, 4096), (128, 7168), (4096, 4096), (4096, 7168), (65536, 128)]
+FORMATS = ["int8 asymmetric", "int8 symmetric", "int4 asymmetric", "int4 symmetric", "float8_e4m3fn symmetric"]
+
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--threads", type=int, default=1)
+parser.add_argument("--dtype", choices=["float16", "bfloat16"], default="float16")
+parser.add_argument("--json", type=Path)
+parser.add_argument("--seconds", type=float, default=1.0, help="time per contender and cell")
+options = parser.parse_args()
+os.environ["OMP_NUM_THREADS"] = str(options.threads)
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
+import kvant_c  # noqa: E402
+import ml_dtypes  # noqa: E402
+import numpy as np  # noqa: E402
+import onnx  # noqa: E402
+import onnxruntime  # noqa: E402
+import torch  # noqa: E402
+
+torch.set_num_threads(options.threads)
+Call = Callable[[], object]
+
+
+def formula(dst: str, symmetric: bool) -> Callable[[torch.Tensor], tuple[torch.Tensor, ...]]:
+    """dynamic_quant as a PyTorch user writes it."""
+    d, r = {"int8": (127.0, 255.0), "int4": (7.0, 15.0), "float8_e4m3fn": (448.0, 896.0)}[dst]
+
+    def run(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        if symmetric:
+            params = (x.abs().amax(-1).float() / d,)
+            v = x.float() / params[0].unsqueeze(-1)
+        else:
+            high, low = x.amax(-1).float(), x.amin(-1).float()
+            scale = ((high - low) / r).clamp_min(1e-12)
+            params = (scale, d - high / scale)
+            v = x.float() / scale.unsqueeze(-1) + params[1].unsqueeze(-1)
+        if dst == "float8_e4m3fn":
+            return v.to(torch.float8_e4m3fn), *params
+        q = v.round().clamp(-d - 1, d).to(torch.int8)
+        if dst == "int4":
+            q = (q[..., 0::2] & 15) | (q[..., 1::2] << 4)
+        return q, *params
+
+    return run
+
+
+def kvant_call(x: np.ndarray, dst: str, symmetric: bool, mode: str = "pertoken") -> Call:
+    """One call of the C API with everything prepared, as an engine would hold it."""
+    fields = {"x": x, "dst_type": dst, "symmetric": symmetric, "quant_mode": mode}
+    specs = kvant_c.infer("dynamic_quant", 3, **fields)
+    y, scale, offset = (None if s is None else np.zeros(*s) for s in specs)
+    args = kvant_c.fill("kvant_dynamic_quant_args", **fields, y=y, scale=scale, offset=None if symmetric else offset)
+    pointer, function = ct.byref(args), kvant_c.lib.kvant_dynamic_quant
+
+    def run() -> None:
+        kvant_c.check(function(pointer, None))
+
+    run.keep = (args, y, scale, offset)
+    return run
+
+
+def onnx_session() -> onnxruntime.InferenceSession:
+    def value(name: str, kind: int, shape: list[str] | list[int]) -> onnx.ValueInfoProto:
+        return onnx.helper.make_tensor_value_info(name, kind, shape)
+
+    kinds = onnx.TensorProto
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("DynamicQuantizeLinear", ["x"], ["y", "s", "z"])],
+        "quantize",
+        [value("x", kinds.FLOAT, ["r", "c"])],
+        [value("y", kinds.UINT8, ["r", "c"]), value("s", kinds.FLOAT, []), value("z", kinds.UINT8, [])],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=9)
+    how = onnxruntime.SessionOptions()
+    how.intra_op_num_threads = options.threads
+    return onnxruntime.InferenceSession(model.SerializeToString(), how, providers=["CPUExecutionProvider"])
+
+
+def medians(contenders: dict[str, Call]) -> dict[str, float]:
+    """Seconds a call. Rounds are shuffled, and each contender warms up in every round."""
+    repeat = {}
+    for name, call in contenders.items():
+        for _ in range(3):
+            call()
+        start = time.perf_counter()
+        call()
+        repeat[name] = max(1, int(options.seconds / 10 / (time.perf_counter() - start + 1e-9)))
+    samples: dict[str, list[float]] = {name: [] for name in contenders}
+    for _ in range(9):
+        for name in random.sample(list(contenders), len(contenders)):
+            contenders[name]()
+            start = time.perf_counter()
+            for _ in range(repeat[name]):
+                contenders[name]()
+            samples[name].append((time.perf_counter() - start) / repeat[name])
+    return {name: statistics.median(times) for name, times in samples.items()}
+
+
+def cell(rows: int, columns: int, what: str, session: onnxruntime.InferenceSession) -> dict[str, float]:
+    torch.manual_seed(0)
+    x = torch.randn(rows, columns).to(getattr(torch, options.dtype))
+    numpy_dtype = np.float16 if options.dtype == "float16" else ml_dtypes.bfloat16
+    x_numpy = x.view(torch.int16).numpy().view(numpy_dtype)
+    dst, symmetric = what.split()[0], what.endswith(" symmetric")
+    run = formula(dst, symmetric)
+    compiled = torch.compile(run, dynamic=False)
+    contenders: dict[str, Call] = {
+        "kvant": kvant_call(x_numpy, dst, symmetric),
+        "eager": lambda: run(x),
+        "compile": lambda: compiled(x),
+    }
+    if what == "int8 asymmetric":
+        wide = x.float()
+        contenders["kvant pertensor fp32"] = kvant_call(wide.numpy(), dst, symmetric, "pertensor")
+        contenders["quantize_per_tensor fp32"] = lambda: torch.quantize_per_tensor(wide, 0.03, 0, torch.qint8)
+        contenders["onnxruntime fp32"] = lambda: session.run(None, {"x": wide.numpy()})
+    return medians(contenders)
+
+
+def main() -> None:
+    session = onnx_session()
+    print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {options.threads} thread(s), {options.dtype}")
+    results = {}
+    for what in FORMATS:
+        for rows, columns in SHAPES:
+            times = cell(rows, columns, what, session)
+            results[f"{what} {rows}x{columns}"] = times
+            texts = []
+            for name, seconds in times.items():
+                mine = times["kvant pertensor fp32" if "fp32" in name else "kvant"]
+                ratio = "" if name.startswith("kvant") else f" ({seconds / mine:.1f}x)"
+                texts.append(f"{name} {seconds * 1e6:.2f}{ratio}")
+            print(f"{what:24} {rows:>5}x{columns:<5} " + "  ".join(texts), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
