@@ -65,7 +65,7 @@ SAFETENSORS = {
     "hole": safetensors({"a": U8, "b": entry("U8", [1], 2, 3)}, b"abc"),
     "hole_at_start": safetensors(one("U8", [1], 1, 2), b"ab"),
     "past_the_end": safetensors(one("U8", [2], 2**63 - 3, 2**63 - 1), b"ab"),
-    "duplicate_name": safetensors(b'{"a":' + json.dumps(U8).encode() + b',"\\u0061":' + json.dumps(U8).encode() + b"}", b"a"),
+    "duplicate_name": safetensors(b'{"a":%s,"\\u0061":%s}' % ((json.dumps(U8).encode(),) * 2), b"a"),
     "duplicate_member": safetensors(b'{"a":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}', b"a"),
     "duplicate_metadata": safetensors(b'{"__metadata__":{},"__metadata__":{}}'),
     "duplicate_metadata_key": safetensors(b'{"__metadata__":{"k":"1","k":"2"}}'),

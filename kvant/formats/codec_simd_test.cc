@@ -45,6 +45,7 @@ namespace {
 struct CodecFunctions {
   const char* name;
   void (*encode)(const float* v, int64_t n, int32_t* codes);
+  void (*encode_number)(const float* v, int64_t n, int32_t* codes);
   void (*encode_in_range)(const float* v, int64_t n, int32_t* codes);
   void (*decode)(const int32_t* codes, int64_t n, float* v);
 };
@@ -78,6 +79,10 @@ void EncodeAll(const float* v, int64_t n, int32_t* codes) {
   for (int64_t i = 0; i < n; i += L::N()) hn::StoreU(Codec::Encode(L::Load(v + i)), L::DI(), codes + i);
 }
 template <class Codec>
+void EncodeNumbers(const float* v, int64_t n, int32_t* codes) {
+  for (int64_t i = 0; i < n; i += L::N()) hn::StoreU(Codec::EncodeNumber(L::Load(v + i)), L::DI(), codes + i);
+}
+template <class Codec>
 void EncodeAllInRange(const float* v, int64_t n, int32_t* codes) {
   for (int64_t i = 0; i < n; i += L::N()) hn::StoreU(Codec::EncodeInRange(L::Load(v + i)), L::DI(), codes + i);
 }
@@ -100,7 +105,8 @@ void StoreEight(const int32_t* c, uint8_t* to, bool stream) {
 
 TargetFunctions Functions() {
   return {{
-#define KVANT_ROW(name, Codec) {#name, EncodeAll<Codec>, EncodeAllInRange<Codec>, DecodeAll<Codec>},
+#define KVANT_ROW(name, Codec) \
+  {#name, EncodeAll<Codec>, EncodeNumbers<Codec>, EncodeAllInRange<Codec>, DecodeAll<Codec>},
               KVANT_TEST_CODECS(KVANT_ROW)
 #undef KVANT_ROW
           },
@@ -132,6 +138,10 @@ void EncodeAll(const float* v, int64_t n, int32_t* codes) {
   for (int64_t i = 0; i < n; ++i) codes[i] = Codec::Encode(v[i]);
 }
 template <class Codec>
+void EncodeNumbers(const float* v, int64_t n, int32_t* codes) {
+  for (int64_t i = 0; i < n; ++i) codes[i] = Codec::EncodeNumber(v[i]);
+}
+template <class Codec>
 void EncodeAllInRange(const float* v, int64_t n, int32_t* codes) {
   for (int64_t i = 0; i < n; ++i) codes[i] = Codec::EncodeInRange(v[i]);
 }
@@ -141,7 +151,8 @@ void DecodeAll(const int32_t* codes, int64_t n, float* v) {
 }
 
 constexpr CodecFunctions kScalar[kNumCodecs] = {
-#define KVANT_ROW(name, Codec) {#name, EncodeAll<Codec>, EncodeAllInRange<Codec>, DecodeAll<Codec>},
+#define KVANT_ROW(name, Codec) \
+  {#name, EncodeAll<Codec>, EncodeNumbers<Codec>, EncodeAllInRange<Codec>, DecodeAll<Codec>},
     KVANT_TEST_CODECS(KVANT_ROW)
 #undef KVANT_ROW
 };
@@ -175,9 +186,13 @@ class SimdCodecTest : public ::testing::TestWithParam<Param> {
 
   // How many codes of a batch of inputs differ; names the first.
   int64_t Differences(const float* v) const {
-    float in_range[kBatch];
-    for (int64_t i = 0; i < kBatch; ++i) in_range[i] = InRange(GetParam().codec, v[i]) ? v[i] : 0;
+    float numbers[kBatch], in_range[kBatch];
+    for (int64_t i = 0; i < kBatch; ++i) {
+      numbers[i] = std::isnan(v[i]) ? 0 : v[i];
+      in_range[i] = InRange(GetParam().codec, v[i]) ? v[i] : 0;
+    }
     return Compare("Encode", v, simd_.encode, scalar_.encode) +
+           Compare("EncodeNumber", numbers, simd_.encode_number, scalar_.encode_number) +
            Compare("EncodeInRange", in_range, simd_.encode_in_range, scalar_.encode_in_range);
   }
 

@@ -150,6 +150,7 @@ struct Case {
   Expected expected;
   int (*reference)(const Expected&, float);
   int32_t (*encode)(float);
+  int32_t (*encode_number)(float);
   int32_t (*encode_in_range)(float);
   float (*decode)(int32_t);
   // Magnitudes from here on need Encode: they saturate.
@@ -162,6 +163,7 @@ Case Make(Expected expected, int (*reference)(const Expected&, float), double in
   return {std::move(expected),
           reference,
           [](float v) { return Codec::Encode(v); },
+          [](float v) { return Codec::EncodeNumber(v); },
           [](float v) { return Codec::EncodeInRange(v); },
           [](int32_t code) { return Codec::Decode(code); },
           in_range_below,
@@ -196,6 +198,9 @@ void CompareAllInputs(const Case& c) {
     const float v = ToFloat32(T{static_cast<uint16_t>(p)});
     const int expected = c.reference(c.expected, v);
     ASSERT_EQ(c.encode(v), expected) << std::hexfloat << v;
+    if (!std::isnan(v)) {
+      ASSERT_EQ(c.encode_number(v), expected) << std::hexfloat << v;
+    }
     if (InRange(c, v)) {
       ASSERT_EQ(c.encode_in_range(v), expected) << std::hexfloat << v;
     }

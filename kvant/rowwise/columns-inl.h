@@ -48,51 +48,59 @@ void MinMaxColumns(const void* x_bytes, int64_t stride, int64_t rows, const floa
   }
 }
 
-// A vector of elements with the parameters of its columns to a vector of codes.
-template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast>
+// Elements to codes with the parameters of their columns; L decides how many at a time.
+template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast, bool kSmooth>
 struct ColumnEncoder {
-  using Codec = std::conditional_t<kHybrid, HiFloat8Codec<VectorLanes, true>, CodecOf<VectorLanes, kFormat>>;
+  static constexpr Format kTo = kFormat;
   static constexpr bool kSignedZeros = kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2;
-  const EncodeColumnsArgs& a;
+  static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
+
   const In* x;
-  F smooth, scale, inverse, offset;
+  float smooth;
+  const float *scale, *inverse, *offset;
 
-  explicit KVANT_INLINE ColumnEncoder(const EncodeColumnsArgs& args)
-      : a(args),
-        x(static_cast<const In*>(args.x)),
-        smooth(VectorLanes::Set(args.smooth)),
-        scale(VectorLanes::Set(args.scale[0])),
-        inverse(VectorLanes::Set(kOp == ColumnOp::kDivideFast ? args.inverse[0] : 0)),
-        offset(VectorLanes::Set(args.offset[0])) {}
+  explicit KVANT_INLINE ColumnEncoder(const EncodeColumnsArgs& a)
+      : x(static_cast<const In*>(a.x)), smooth(a.smooth), scale(a.scale), inverse(a.inverse), offset(a.offset) {}
 
-  KVANT_INLINE Codes operator()(const In* at, const float*) const {
+  template <class L>
+  KVANT_INLINE typename L::I Encode(const In* at, const float*) const {
+    using Codec = std::conditional_t<kHybrid, HiFloat8Codec<L, true>, CodecOf<L, kFormat>>;
+    using V = typename L::F;
     const size_t i = static_cast<size_t>(at - x);
-    const F v = VectorLanes::Mul(VectorLanes::Load(at), smooth);
-    const F s = kBroadcast ? scale : VectorLanes::Load(a.scale + i);
-    F q;
+    V v = L::Load(at);
+    if constexpr (kSmooth) v = L::Mul(v, L::Set(smooth));
+    const V s = Parameter<L>(scale, i), o = Parameter<L>(offset, i);
     if constexpr (kOp == ColumnOp::kMultiply) {
-      q = VectorLanes::Mul(v, s);
+      return Codec::Encode(L::Add(L::Mul(v, s), o));
     } else if constexpr (kOp == ColumnOp::kDivide) {
-      q = VectorLanes::Div(v, s);
+      return Codec::Encode(L::Add(L::Div(v, s), o));
     } else {
-      q = DivideBy<true>(v, s, kBroadcast ? inverse : VectorLanes::Load(a.inverse + i));
+      V q = DivideBy<kTwice, L>(v, s, Parameter<L>(inverse, i));
       // The correction makes every zero +0, and flushing a subnormal v may have made one; the scale is positive.
-      if constexpr (kSignedZeros) {
-        q = VectorLanes::FloatOf(
-            VectorLanes::BitSelect(VectorLanes::SetI(0x7FFFFFFF), VectorLanes::Bits(q), VectorLanes::Bits(v)));
-      }
+      if constexpr (kSignedZeros) q = L::FloatOf(L::BitSelect(L::SetI(0x7FFFFFFF), L::Bits(q), L::Bits(v)));
+      return Codec::EncodeNumber(L::Add(q, o));
     }
-    return Codec::Encode(VectorLanes::Add(q, kBroadcast ? offset : VectorLanes::Load(a.offset + i)));
+  }
+
+ private:
+  template <class L>
+  static KVANT_INLINE typename L::F Parameter(const float* values, size_t i) {
+    if constexpr (kBroadcast) {
+      return L::Set(values[0]);
+    } else {
+      return L::Load(values + i);
+    }
   }
 };
 
-template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast>
-void EncodeColumns(const EncodeColumnsArgs& a) {
-  using Encoder = ColumnEncoder<In, kFormat, kHybrid, kOp, kBroadcast>;
+template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast, bool kSmooth>
+KVANT_INLINE void EncodeColumnsWith(const EncodeColumnsArgs& a) {
+  using Encoder = ColumnEncoder<In, kFormat, kHybrid, kOp, kBroadcast, kSmooth>;
   const size_t n = static_cast<size_t>(a.n);
   const size_t block = BlockElements<kFormat>();
   if (n >= block) {
-    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr, false);
+    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr,
+                              (a.flags & kStreamStores) != 0);
     return;
   }
   // Elements and parameters in copies with room for a whole block.
@@ -110,8 +118,17 @@ void EncodeColumns(const EncodeColumnsArgs& a) {
   copy(offset, a.offset);
   if constexpr (kOp == ColumnOp::kDivideFast) copy(inverse, a.inverse);
   const EncodeColumnsArgs padded{x, a.smooth, static_cast<int64_t>(block), scale, inverse, offset, codes};
-  EncodeBlock<kFormat, false>(Encoder(padded), x, nullptr, codes, false);
+  EncodeBlock<false>(Encoder(padded), x, nullptr, codes, false);
   std::memcpy(a.y, codes, CodeBytes<kFormat>(n));
+}
+
+template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast>
+void EncodeColumns(const EncodeColumnsArgs& a) {
+  // Smooth scales come with statistics of columns only.
+  if constexpr (!kBroadcast && kOp != ColumnOp::kMultiply) {
+    if (a.smooth != 1.0f) return EncodeColumnsWith<In, kFormat, kHybrid, kOp, kBroadcast, true>(a);
+  }
+  EncodeColumnsWith<In, kFormat, kHybrid, kOp, kBroadcast, false>(a);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

@@ -10,6 +10,7 @@
 
 #include "hwy/cache_control.h"
 #include "kvant/formats/store-inl.h"
+#include "kvant/numerics/quad_lanes-inl.h"
 #include "kvant/rowwise/kernels.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -24,42 +25,45 @@ using F = VectorLanes::F;
 // The correctly rounded quotient x / s from inverse = RN(1 / s), away from overflow and underflow. One correction is
 // enough for significands of 11 bits (all pairs were tried: numerics/division_test.cc); for 24 bits the first makes the
 // quotient faithful and the second exact.
-template <bool kTwice>
-KVANT_INLINE F DivideBy(F x, F s, F inverse) {
-  F q = VectorLanes::Mul(x, inverse);
-  q = VectorLanes::MulAdd(VectorLanes::NegMulAdd(q, s, x), inverse, q);
-  if constexpr (kTwice) q = VectorLanes::MulAdd(VectorLanes::NegMulAdd(q, s, x), inverse, q);
+template <bool kTwice, class L = VectorLanes>
+KVANT_INLINE typename L::F DivideBy(typename L::F x, typename L::F s, typename L::F inverse) {
+  typename L::F q = L::Mul(x, inverse);
+  q = L::MulAdd(L::NegMulAdd(q, s, x), inverse, q);
+  if constexpr (kTwice) q = L::MulAdd(L::NegMulAdd(q, s, x), inverse, q);
   return q;
 }
 
-// One vector of elements to one vector of codes.
+// Elements to codes with the parameters of a row; L decides how many at a time. Holds scalars only: vectors of SVE
+// cannot be members, and the broadcasts leave the loop anyway.
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
 struct RowEncoder {
-  using Codec = CodecOf<VectorLanes, kFormat>;
+  static constexpr Format kTo = kFormat;
   static constexpr float kLift = kPath == Path::kFastTiny ? 0x1p64f : 1.0f;
   static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
 
-  F scale, inverse, offset;
+  float scale, inverse, offset;
 
   explicit KVANT_INLINE RowEncoder(const RowParams& p)
-      : scale(VectorLanes::Set(p.scale * kLift)),
-        inverse(VectorLanes::Set(kPath == Path::kFastTiny ? 1.0f / (p.scale * kLift) : p.inverse)),
-        offset(VectorLanes::Set(p.offset)) {}
+      : scale(p.scale * kLift), inverse(kPath == Path::kFastTiny ? 1.0f / scale : p.inverse), offset(p.offset) {}
 
-  KVANT_INLINE Codes operator()(const In* x_at, const float* smooth_at) const {
-    F x = VectorLanes::Load(x_at);
-    if constexpr (kSmooth) x = VectorLanes::Mul(x, VectorLanes::Load(smooth_at));
+  template <class L>
+  KVANT_INLINE typename L::I Encode(const In* x_at, const float* smooth_at) const {
+    using Codec = CodecOf<L, kFormat>;
+    using V = typename L::F;
+    V x = L::Load(x_at);
+    if constexpr (kSmooth) x = L::Mul(x, L::Load(smooth_at));
     if constexpr (kPath == Path::kExact) {
-      F v = VectorLanes::Div(x, scale);
-      if constexpr (kAsymmetric) v = VectorLanes::Add(v, offset);
+      V v = L::Div(x, L::Set(scale));
+      if constexpr (kAsymmetric) v = L::Add(v, L::Set(offset));
       return Codec::Encode(v);
     } else {
-      const F lifted = kPath == Path::kFastTiny ? VectorLanes::Mul(x, VectorLanes::Set(kLift)) : x;
-      const F q = DivideBy<kTwice>(lifted, scale, inverse);
+      V lifted = x;
+      if constexpr (kPath == Path::kFastTiny) lifted = L::Mul(x, L::Set(kLift));
+      const V q = DivideBy<kTwice, L>(lifted, L::Set(scale), L::Set(inverse));
       if constexpr (kAsymmetric) {
-        return Codec::EncodeInRange(VectorLanes::Add(q, offset));
+        return Codec::EncodeInRange(L::Add(q, L::Set(offset)));
       } else if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
-        return Codec::EncodeInRangeWithSign(q, VectorLanes::Bits(x));
+        return Codec::EncodeInRangeWithSign(q, L::Bits(x));
       } else {
         return Codec::EncodeInRange(q);
       }
@@ -79,15 +83,18 @@ KVANT_INLINE size_t CodeBytes(size_t n) {
   return kFormat == Format::kInt4 ? n / 2 : n;
 }
 
-// One vector of codes, `vectors` vectors from the start of a block.
 template <bool kSmooth, class In, class Encoder>
 KVANT_INLINE Codes EncodeVector(const Encoder& encode, const In* x, const float* smooth, size_t vectors) {
   const size_t i = vectors * VectorLanes::N();
-  return encode(x + i, kSmooth ? smooth + i : nullptr);
+  return encode.template Encode<VectorLanes>(x + i, kSmooth ? smooth + i : nullptr);
 }
 
-template <Format kFormat, bool kSmooth, class In, class Encoder>
+// Elements that fill one store.
+template <bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeBlock(const Encoder& e, const In* x, const float* smooth, uint8_t* y, bool stream) {
+  constexpr Format kFormat = Encoder::kTo;
+  constexpr bool kSigned = CodecOf<VectorLanes, kFormat>::kSigned;
+#if HWY_HAVE_SCALABLE
   const Codes a = EncodeVector<kSmooth>(e, x, smooth, 0), b = EncodeVector<kSmooth>(e, x, smooth, 1);
   const Codes c = EncodeVector<kSmooth>(e, x, smooth, 2), d = EncodeVector<kSmooth>(e, x, smooth, 3);
   if constexpr (kFormat == Format::kInt4) {
@@ -95,15 +102,25 @@ KVANT_INLINE void EncodeBlock(const Encoder& e, const In* x, const float* smooth
     const Codes h = EncodeVector<kSmooth>(e, x, smooth, 6), i = EncodeVector<kSmooth>(e, x, smooth, 7);
     Store8Nibbles(a, b, c, d, f, g, h, i, y, stream);
   } else {
-    Store4<Encoder::Codec::kSigned>(a, b, c, d, y, stream);
+    Store4<kSigned>(a, b, c, d, y, stream);
   }
+#else
+  const QuadLanes::I q = e.template Encode<QuadLanes>(x, smooth);
+  if constexpr (kFormat == Format::kInt4) {
+    const size_t n = 4 * VectorLanes::N();
+    const QuadLanes::I r = e.template Encode<QuadLanes>(x + n, smooth + (kSmooth ? n : 0));
+    Store8Nibbles(q.a, q.b, q.c, q.d, r.a, r.b, r.c, r.d, y, stream);
+  } else {
+    Store4<kSigned>(q.a, q.b, q.c, q.d, y, stream);
+  }
+#endif
 }
 
 inline constexpr size_t kMaxBlock = 8 * 64;  // INT4 with 2048-bit vectors
 
 // Rows shorter than a block go through a copy with room for one.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
-HWY_NOINLINE void EncodeShort(const Encoder& encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
+HWY_NOINLINE void EncodeShort(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
   In x_copy[kMaxBlock];
   float smooth_copy[kMaxBlock];
   alignas(64) uint8_t codes[kMaxBlock];
@@ -114,7 +131,7 @@ HWY_NOINLINE void EncodeShort(const Encoder& encode, const In* x, const float* s
     std::memcpy(smooth_copy, smooth, n * sizeof(float));
     std::memset(smooth_copy + n, 0, (block - n) * sizeof(float));
   }
-  EncodeBlock<kFormat, kSmooth>(encode, x_copy, smooth_copy, codes, false);
+  EncodeBlock<kSmooth>(encode, x_copy, smooth_copy, codes, false);
   std::memcpy(y, codes, CodeBytes<kFormat>(n));
 }
 
@@ -126,19 +143,19 @@ KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes) {
 
 // Whole blocks from element i on; returns where it stopped.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
-KVANT_INLINE size_t EncodeBlocks(const Encoder& encode, const In* x, const float* smooth, size_t i, size_t n, uint8_t* y,
+KVANT_INLINE size_t EncodeBlocks(Encoder encode, const In* x, const float* smooth, size_t i, size_t n, uint8_t* y,
                                  const void* prefetch, bool stream) {
   const size_t block = BlockElements<kFormat>();
   for (; i + block <= n; i += block) {
     Fetch(prefetch, i * sizeof(In), block * sizeof(In));
-    EncodeBlock<kFormat, kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
+    EncodeBlock<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
   }
   return i;
 }
 
 // Any number of elements: whole blocks, the last one overlapping the one before it.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
-KVANT_INLINE void EncodeRow(const Encoder& encode, const In* x, const float* smooth, size_t n, uint8_t* y,
+KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
                             const void* prefetch, bool stream) {
   const size_t block = BlockElements<kFormat>();
   if (HWY_UNLIKELY(n < block)) {
@@ -150,7 +167,7 @@ KVANT_INLINE void EncodeRow(const Encoder& encode, const In* x, const float* smo
     const size_t bytes = CodeBytes<kFormat>(block);
     const size_t ahead = (bytes - reinterpret_cast<uintptr_t>(y) % bytes) % bytes;
     if (ahead != 0) {  // up to where streaming stores may begin
-      EncodeBlock<kFormat, kSmooth>(encode, x, smooth, y, false);
+      EncodeBlock<kSmooth>(encode, x, smooth, y, false);
       i = ahead * block / bytes;
     }
     i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, true);
@@ -161,7 +178,7 @@ KVANT_INLINE void EncodeRow(const Encoder& encode, const In* x, const float* smo
   }
   if (i < n) {
     const size_t last = n - block;
-    EncodeBlock<kFormat, kSmooth>(encode, x + last, smooth + (kSmooth ? last : 0), y + CodeBytes<kFormat>(last), false);
+    EncodeBlock<kSmooth>(encode, x + last, smooth + (kSmooth ? last : 0), y + CodeBytes<kFormat>(last), false);
   }
 }
 

@@ -66,17 +66,18 @@ inline constexpr int kShortRowsRoom = kShortRowsBatch + 64;
 // Columns that each have their own parameters, or all the same ones: cast(x' / scale[i] + offset[i]), always saturating.
 struct EncodeColumnsArgs {
   const void* x;
-  float smooth;          // one factor for all of them (1: none)
+  float smooth;          // one factor for all of them (1: none; kMultiply and the broadcasting form take only 1)
   int64_t n;             // INT4: even
   const float* scale;    // [n], or [1] in the broadcasting form
   const float* inverse;  // like scale: RN(1 / scale); kDivideFast only
   const float* offset;   // like scale; -0 where there is none
   uint8_t* y;
+  uint32_t flags = 0;
 };
 enum class ColumnOp : uint8_t {
   kDivide,
-  kDivideFast,  // x' finite, scales positive, they and their inverses normal, no quotient overflows; tiny quotients may be
-                // inexact (see regular.h)
+  kDivideFast,  // x' and offsets finite, scales positive, they and their inverses normal, no quotient overflows; tiny
+                // quotients may be inexact (see regular.h)
   kMultiply,    // x' * scale + offset
 };
 inline constexpr int kNumColumnOps = 3;

@@ -4,6 +4,7 @@
 #define KVANT_TESTING_FORMAT_ORACLE_H_
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -30,6 +31,7 @@ class FloatFormatOracle {
                                       : std::ldexp(significands + fraction, field - bias - mantissa_bits),
                            code});
     }
+    f.Index();
     return f;
   }
 
@@ -55,6 +57,7 @@ class FloatFormatOracle {
       }
     }
     std::sort(f.values_.begin(), f.values_.end(), [](const Value& a, const Value& b) { return a.number < b.number; });
+    f.Index();
     return f;
   }
 
@@ -78,17 +81,34 @@ class FloatFormatOracle {
     return std::signbit(v) ? code | 0x80 : code;
   }
 
-  // Of a code that Encode gives.
+  // Of a code that Encode gives: its value, NaN for one that stands for no number, and how far the farther of its
+  // neighbours is.
   double Decode(int code) const {
-    if (code == (hifloat8_ ? 0x80 : 0x7F)) return std::numeric_limits<double>::quiet_NaN();
-    for (const Value& value : values_) {
-      if (value.code == (code & 0x7F)) return (code & 0x80) != 0 ? -value.number : value.number;
-    }
-    return std::numeric_limits<double>::quiet_NaN();
+    const Value* const value = Find(code);
+    if (value == nullptr) return std::numeric_limits<double>::quiet_NaN();
+    return (code & 0x80) != 0 ? -value->number : value->number;
+  }
+  double Gap(int code) const {
+    const Value* const value = Find(code);
+    if (value == nullptr) return std::numeric_limits<double>::quiet_NaN();
+    const double below = value == &values_.front() ? 0 : value->number - (value - 1)->number;
+    const double above = value == &values_.back() ? 0 : (value + 1)->number - value->number;
+    return std::max(below, above);
   }
 
  private:
-  std::vector<Value> values_;
+  void Index() {
+    positions_.fill(-1);
+    for (size_t i = 0; i < values_.size(); ++i) positions_[static_cast<size_t>(values_[i].code)] = static_cast<int>(i);
+  }
+  const Value* Find(int code) const {
+    const int at = positions_[static_cast<size_t>(code & 0x7F)];
+    const bool nan = hifloat8_ && code == 0x80;
+    return at < 0 || nan ? nullptr : &values_[static_cast<size_t>(at)];
+  }
+
+  std::vector<Value> values_;      // ascending
+  std::array<int, 128> positions_{};  // in values_, by code
   bool hifloat8_ = false;
 };
 
@@ -111,6 +131,11 @@ inline double DecodeByDefinition(Format format, uint8_t code) {
   if (format == Format::kInt8) return static_cast<int8_t>(code);
   if (format == Format::kInt4) return code < 8 ? code : code - 16;
   return FloatOracleOf(format).Decode(code);
+}
+
+// The larger distance from a code's value to the next one that the format has.
+inline double GapByDefinition(Format format, uint8_t code) {
+  return IsInteger(format) ? 1 : FloatOracleOf(format).Gap(code);
 }
 
 // D and R of the formulas.

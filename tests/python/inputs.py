@@ -202,14 +202,20 @@ def _transposed(a: Array) -> Array:
 LAYOUTS = {"padded": _padded, "sliced": _sliced, "reversed": _reversed, "transposed": _transposed}
 
 
-def laid_out(a: Array, layout: str) -> Array:
+def laid_out(a: Array, layout: str | int) -> Array:
+    """By name, or contiguous that many elements after the start of the memory."""
+    if isinstance(layout, int):
+        memory = np.zeros(layout + a.size + 64, a.dtype)
+        view = memory[layout : layout + a.size].reshape(a.shape)
+        view[...] = a
+        return view
     return LAYOUTS[layout](a) if a.ndim > 0 else a.copy()
 
 
 class Guarded:
     """Makes results of one layout inside poisoned memory; `check` says whether anything around them was written."""
 
-    def __init__(self, layout: str) -> None:
+    def __init__(self, layout: str | int) -> None:
         self.layout = layout
         self.made: list[tuple[Array, Array]] = []
 

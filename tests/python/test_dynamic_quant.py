@@ -170,6 +170,18 @@ def test_threads_and_stores(shape, mode, dst_type) -> None:
         on_every_target(functools.partial(kvant_c.dynamic_quant, *arguments), expected, "the library's own threads")
 
 
+@formats
+def test_streaming_to_every_alignment(dst_type) -> None:
+    rng = np.random.default_rng(16)
+    for n in (130, 516, 1500):
+        x = inputs.activations(rng, (3, n), BF16)
+        for start in range(65):
+            guarded = inputs.Guarded(start)
+            how = {"threads": 1, "stores": "streaming"}
+            compare("dynamic_quant", x, dst_type, start % 2 == 0, how=how, alloc=guarded)
+            guarded.check()
+
+
 @pytest.mark.parametrize("y_layout", LAYOUTS)
 @pytest.mark.parametrize("x_layout", LAYOUTS)
 def test_layouts(x_layout, y_layout) -> None:

@@ -53,7 +53,7 @@ def test_every_16_bit_value(dst_type, dtype) -> None:
     one = np.ones(1, np.float32)
     for mode in ("rint", "round", "hybrid") if dst_type == "hifloat8" else ("rint",):
         compare("quantize", x, one, dst_type=dst_type, round_mode=mode)
-        compare("quantize", x, np.float32([3.14159]), np.float32([-7.3]), dst_type=dst_type, round_mode=mode)
+        compare("quantize", x, np.array([3.14159], np.float32), np.array([-7.3], np.float32), dst_type=dst_type, round_mode=mode)
 
     values = x.astype(np.float32)
     largest = float(oracle.limits(dst_type)[0])
@@ -213,6 +213,21 @@ def test_dequantize_layouts(y_layout, x_layout) -> None:
                 given = [laid_out(v, y_layout) for v in codes if v is not None]
                 compare("dequantize", *given, dst_type=dst_type, quant_mode=mode, dtype=dtype, alloc=guarded)
                 guarded.check()
+
+
+@dtypes
+@formats
+def test_streaming_to_every_alignment(dst_type, dtype) -> None:
+    rng = np.random.default_rng(48)
+    for n in (130, 520):
+        y, scale, offset = oracle.dynamic_quant(inputs.activations(rng, (3, n), dtype), dst_type)
+        x = inputs.activations(rng, (3, n), dtype)
+        for start in range(65):
+            how = {"threads": 1, "stores": "streaming"}
+            guarded = inputs.Guarded(start)
+            compare("dequantize", y, scale, offset, dst_type=dst_type, dtype=dtype, how=how, alloc=guarded)
+            compare("quantize", x, scale[:1], offset[:1], dst_type=dst_type, how=how, alloc=guarded)
+            guarded.check()
 
 
 @formats

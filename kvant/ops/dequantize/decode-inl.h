@@ -22,9 +22,9 @@ using dequantize::DecodeArgs;
 
 // Parameters of a row: the same for every element, or one for each.
 struct RowParameters {
-  F scale, offset;
-  KVANT_INLINE F Scale(size_t) const { return scale; }
-  KVANT_INLINE F Offset(size_t) const { return offset; }
+  float scale, offset;
+  KVANT_INLINE F Scale(size_t) const { return VectorLanes::Set(scale); }
+  KVANT_INLINE F Offset(size_t) const { return VectorLanes::Set(offset); }
   KVANT_INLINE RowParameters From(size_t) const { return *this; }
 };
 struct ColumnParameters {
@@ -38,10 +38,11 @@ struct ColumnParameters {
 // Two vectors, 2 N elements, from element i on.
 template <Format kFormat, bool kNaN, class Out, class Parameters>
 KVANT_INLINE void DecodeBlock(const uint8_t* codes, const Parameters& p, size_t i, Out* x, bool stream) {
-  const Numbers q = LoadNumbers<kFormat>(codes + i);
+  F a, b;
+  LoadNumbers<kFormat>(codes + i, a, b);
   const size_t j = i + VectorLanes::N();
-  F a = Reconstruct<VectorLanes>(q.a, p.Scale(i), p.Offset(i));
-  F b = Reconstruct<VectorLanes>(q.b, p.Scale(j), p.Offset(j));
+  a = Reconstruct<VectorLanes>(a, p.Scale(i), p.Offset(i));
+  b = Reconstruct<VectorLanes>(b, p.Scale(j), p.Offset(j));
   if constexpr (kNaN) {
     a = Canonical(a);
     b = Canonical(b);
@@ -122,9 +123,9 @@ void DecodeRows(const DecodeArgs& a) {
                                               a.offset_sign);
     const uint8_t* codes = a.codes + r * a.codes_stride;
     Out* x = reinterpret_cast<Out*>(a.x + r * a.x_stride);
-    const RowParameters p{VectorLanes::Set(scale), VectorLanes::Set(offset)};
+    const RowParameters p{scale, offset};
     if constexpr (kFormat == Format::kInt4 && kHasNibbleTable<Out>) {
-      const NibbleTable<Out> table(p.scale, p.offset);
+      const NibbleTable<Out> table(p.Scale(0), p.Offset(0));
       if (n >= kNibbleBlock) {
         CoverRow(n, kNibbleBlock, x, a.stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
           table.Store(codes + i / 2, x + i, s);

@@ -19,20 +19,19 @@ namespace HWY_NAMESPACE {
 
 #include "kvant/numerics/affine.inc"
 
-using F = VectorLanes::F;
 using I = VectorLanes::I;
 
-// One code to a byte: int8, or any of the small floats.
+// 2 N elements of a format with one code to a byte. By reference, because vectors of SVE cannot be members of anything.
 template <Format kFormat>
-KVANT_INLINE Numbers LoadNumbers(const uint8_t* codes) {
+KVANT_INLINE void LoadNumbers(const uint8_t* codes, F& a, F& b) {
   if constexpr (kFormat == Format::kInt8) {
     const VectorLanes::DI di;
     const hn::Rebind<int8_t, VectorLanes::DI> d8;
     const int8_t* signed_codes = reinterpret_cast<const int8_t*>(codes);
-    return {VectorLanes::ToFloat(hn::PromoteTo(di, hn::LoadU(d8, signed_codes))),
-            VectorLanes::ToFloat(hn::PromoteTo(di, hn::LoadU(d8, signed_codes + VectorLanes::N())))};
+    a = VectorLanes::ToFloat(hn::PromoteTo(di, hn::LoadU(d8, signed_codes)));
+    b = VectorLanes::ToFloat(hn::PromoteTo(di, hn::LoadU(d8, signed_codes + VectorLanes::N())));
   } else {
-    return SmallFloatNumbers<kFormat>(codes);
+    LoadSmallFloats<kFormat>(codes, a, b);
   }
 }
 

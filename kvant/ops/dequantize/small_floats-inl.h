@@ -14,10 +14,7 @@ HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
 
-// 2 N consecutive elements.
-struct Numbers {
-  VectorLanes::F a, b;
-};
+using F = VectorLanes::F;
 
 // The 16-bit lanes of a whole vector: 2 N elements.
 using D16 = hn::Repartition<uint16_t, VectorLanes::DF>;
@@ -25,14 +22,15 @@ using V16 = hn::Vec<D16>;
 
 KVANT_INLINE V16 Set16(uint16_t v) { return hn::Set(D16(), v); }
 
-// Patterns of fp16 or bf16 to fp32.
+// Patterns of fp16 or bf16 to fp32: two vectors, the first N elements in `a`.
 template <class Small>
-KVANT_INLINE Numbers Widen(V16 patterns) {
+KVANT_INLINE void Widen(V16 patterns, F& a, F& b) {
   const VectorLanes::DF df;
   const hn::Repartition<Small, VectorLanes::DF> ds;
   const hn::Half<decltype(ds)> half;
   const auto v = hn::BitCast(ds, patterns);
-  return {hn::PromoteTo(df, hn::LowerHalf(half, v)), hn::PromoteTo(df, hn::UpperHalf(half, v))};
+  a = hn::PromoteTo(df, hn::LowerHalf(half, v));
+  b = hn::PromoteTo(df, hn::UpperHalf(half, v));
 }
 
 // Bit 7 of a code as the sign of a 16-bit pattern.
@@ -41,16 +39,16 @@ KVANT_INLINE V16 WithSign(V16 code, V16 magnitude) {
 }
 
 // An E5M2 code is the high half of an fp16.
-KVANT_INLINE Numbers Float8E5M2Numbers(V16 code) { return Widen<hwy::float16_t>(hn::ShiftLeft<8>(code)); }
+KVANT_INLINE void DecodeFloat8E5M2(V16 code, F& a, F& b) { Widen<hwy::float16_t>(hn::ShiftLeft<8>(code), a, b); }
 
 // An E4M3 value is 2^8 times the fp16 with the same fields; converting takes care of subnormals.
-KVANT_INLINE Numbers Float8E4M3FNNumbers(V16 code) {
+KVANT_INLINE void DecodeFloat8E4M3FN(V16 code, F& a, F& b) {
   const V16 magnitude = hn::And(hn::ShiftLeft<7>(code), Set16(0x3F80));
   // The one NaN has all bits set.
   const V16 number = hn::IfThenElse(hn::Eq(magnitude, Set16(0x3F80)), Set16(0x7E00), magnitude);
-  const Numbers n = Widen<hwy::float16_t>(WithSign(code, number));
-  const VectorLanes::F unit = VectorLanes::Set(256.0f);
-  return {VectorLanes::Mul(n.a, unit), VectorLanes::Mul(n.b, unit)};
+  Widen<hwy::float16_t>(WithSign(code, number), a, b);
+  a = VectorLanes::Mul(a, VectorLanes::Set(256.0f));
+  b = VectorLanes::Mul(b, VectorLanes::Set(256.0f));
 }
 
 // HIFLOAT8 values have at most four significant bits and are bf16 numbers.
@@ -78,7 +76,7 @@ struct HiFloat8Magnitudes {
 };
 
 // By table: 128 magnitudes of 16 bits fill four vectors.
-KVANT_INLINE Numbers HiFloat8Numbers(V16 code) {
+KVANT_INLINE void DecodeHiFloat8(V16 code, F& a, F& b) {
   static constexpr HiFloat8Magnitudes kTable;
   const uint16_t* t = kTable.patterns;
   const __m512i low = _mm512_permutex2var_epi16(_mm512_load_si512(t), code.raw, _mm512_load_si512(t + 32));
@@ -86,7 +84,7 @@ KVANT_INLINE Numbers HiFloat8Numbers(V16 code) {
   const __mmask32 upper = _mm512_test_epi16_mask(code.raw, _mm512_set1_epi16(0x40));
   const V16 number = WithSign(code, V16{_mm512_mask_blend_epi16(upper, low, high)});
   const __mmask32 nan = _mm512_cmpeq_epi16_mask(code.raw, _mm512_set1_epi16(0x80));
-  return Widen<hwy::bfloat16_t>(V16{_mm512_mask_mov_epi16(number.raw, nan, _mm512_set1_epi16(0x7FC0))});
+  Widen<hwy::bfloat16_t>(V16{_mm512_mask_mov_epi16(number.raw, nan, _mm512_set1_epi16(0x7FC0))}, a, b);
 }
 
 #else
@@ -94,7 +92,7 @@ KVANT_INLINE Numbers HiFloat8Numbers(V16 code) {
 // A number with exponent E and mantissa m (in eighths) is the bf16 128 (127 + E) + 16 m. The 4 bits after the sign tell what
 // the other three count: |E| and m together are 8 |E| + m = base + unit * count, and E is -|E| where `negative` is set, or
 // for denormals, whose count is an exponent alone, has another bias.
-KVANT_INLINE Numbers HiFloat8Numbers(V16 code) {
+KVANT_INLINE void DecodeHiFloat8(V16 code, F& a, F& b) {
   const D16 d16;
   const hn::RebindToSigned<D16> di16;
   const hn::Repartition<uint8_t, D16> d8;
@@ -121,22 +119,22 @@ KVANT_INLINE Numbers HiFloat8Numbers(V16 code) {
   magnitude = hn::Xor(magnitude, equals(number, 0x6F, 0x4740 ^ 0x7F80));  // would be 1.5 * 2^15, is infinity
   const V16 positive = hn::VecFromMask(d16, hn::RebindMask(d16, hn::Gt(hn::BitCast(di16, number), hn::Zero(di16))));
   magnitude = hn::And(magnitude, positive);
-  return Widen<hwy::bfloat16_t>(hn::Or(WithSign(code, magnitude), equals(code, 0x80, 0x7FC0)));
+  Widen<hwy::bfloat16_t>(hn::Or(WithSign(code, magnitude), equals(code, 0x80, 0x7FC0)), a, b);
 }
 
 #endif
 
 template <Format kFormat>
-KVANT_INLINE Numbers SmallFloatNumbers(const uint8_t* codes) {
+KVANT_INLINE void LoadSmallFloats(const uint8_t* codes, F& a, F& b) {
   const D16 d16;
   const hn::Rebind<uint8_t, D16> d8;
   const V16 code = hn::PromoteTo(d16, hn::LoadU(d8, codes));
   if constexpr (kFormat == Format::kFloat8E4M3FN) {
-    return Float8E4M3FNNumbers(code);
+    DecodeFloat8E4M3FN(code, a, b);
   } else if constexpr (kFormat == Format::kFloat8E5M2) {
-    return Float8E5M2Numbers(code);
+    DecodeFloat8E5M2(code, a, b);
   } else {
-    return HiFloat8Numbers(code);
+    DecodeHiFloat8(code, a, b);
   }
 }
 

@@ -16,6 +16,7 @@ using testing::CheckOnEachTarget;
 using testing::kFloats;
 using testing::kFormats;
 using testing::kModes;
+using testing::OneIn;
 using testing::PickFrom;
 using testing::Rng;
 using testing::RowwiseProblem;
@@ -58,7 +59,7 @@ TestTensor InCut(TestTensor& t, Cut cut, Rng& rng) {
 }
 
 // Rows that a batch takes, rows that are taken one by one, and rows longer than what is gathered at once.
-const std::vector<Shape> kShapes = {{3, 5, 48}, {2, 9, 136}, {2, 2, 9008}};
+const std::vector<Shape> kShapes = {{3, 5, 48}, {2, 9, 136}, {1, 3, 4112}};
 
 RowwiseProblem Contiguous(Format format, DType dtype, QuantMode mode, const Shape& shape, bool with_smooth, Rng& rng) {
   RowwiseProblem p;
@@ -86,13 +87,12 @@ class DynamicQuantLayouts : public ::testing::TestWithParam<Format> {
     ASSERT_EQ(CheckOnEachTarget(p, expected), "");
     RowwiseProblem other = p;
     change(other);
-    for (const Stores stores : {Stores::kNormal, Stores::kStreaming}) {
-      ASSERT_EQ(CheckOnEachTarget(other, expected, {nullptr, nullptr, 0, stores}), "");
-      EXPECT_EQ(other.y.Bytes(), p.y.Bytes()) << other.Describe();
-      EXPECT_EQ(other.scale.Bytes(), p.scale.Bytes()) << other.Describe();
-      if (p.offset) {
-        EXPECT_EQ(other.offset->Bytes(), p.offset->Bytes()) << other.Describe();
-      }
+    const Stores stores = OneIn(rng_, 2) ? Stores::kNormal : Stores::kStreaming;
+    ASSERT_EQ(CheckOnEachTarget(other, expected, {nullptr, nullptr, 0, stores}), "");
+    EXPECT_EQ(other.y.Bytes(), p.y.Bytes()) << other.Describe();
+    EXPECT_EQ(other.scale.Bytes(), p.scale.Bytes()) << other.Describe();
+    if (p.offset) {
+      EXPECT_EQ(other.offset->Bytes(), p.offset->Bytes()) << other.Describe();
     }
   }
   // Calls f for every kind of problem.

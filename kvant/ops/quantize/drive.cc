@@ -62,7 +62,8 @@ class Task {
                                  parameters_.scale(),
                                  parameters_.inverse(),
                                  parameters_.zero(),
-                                 reinterpret_cast<uint8_t*>(codes)};
+                                 reinterpret_cast<uint8_t*>(codes),
+                                 plan_.streaming ? kStreamStores : 0u};
     const auto encode = encoders_[static_cast<int>(op)][by_column_ ? 0 : 1];
     if (flushes_ && (op == ColumnOp::kDivide || !parameters_.regular())) {
       const FpEnv exact(FpEnv::kDefault);

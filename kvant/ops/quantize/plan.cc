@@ -57,6 +57,15 @@ int64_t JoinRuns(Grid* grid) {
   return length;
 }
 
+// Whether streaming stores fit: what one of them writes is a cache line, and a line that is written by both kinds costs a
+// half microsecond.
+bool MayStream(const QuantizeArgs& args, const Grid& grid) {
+  const int64_t line = args.dst_type == Format::kInt4 ? 128 : 64;  // codes
+  bool whole = grid.column_stride(kY) == 1 && reinterpret_cast<uintptr_t>(args.y.data()) % 64 == 0;
+  for (int d = 0; d < grid.rank - 1; ++d) whole = whole && grid.dims[d].stride[kY] % line == 0;
+  return whole && (grid.columns() % line == 0 || grid.columns() >= 64 * line);
+}
+
 }  // namespace
 
 Status InferQuantize(const QuantizeArgs& args, TensorSpec* y) {
@@ -85,7 +94,8 @@ Status Quantize(const QuantizeArgs& args, const ExecOptions& exec) {
   plan.scale = MakeParameter(args.scales);
   plan.zero = MakeParameter(args.zero_points);
   const int64_t code_bytes = args.y.elements() * ByteSize(args.y.dtype());
-  plan.streaming = exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && code_bytes > kStreamingBytes);
+  const bool wanted = exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && code_bytes > kStreamingBytes);
+  plan.streaming = wanted && MayStream(args, plan.grid);
   RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, quantize::RunPart, &plan);
   return {};
 }

@@ -10,8 +10,8 @@
 
 namespace kvant::quantize {
 
-// Scales and zero points for which ColumnOp::kDivideFast and kMultiply give the codes of the formula with subnormals
-// flushed, as far as x is finite (kDivideFast) and quotients stay below 2^100. The argument is that of numerics/README.md:
+// Scales and (finite) zero points for which ColumnOp::kDivideFast and kMultiply give the codes of the formula with
+// subnormals flushed, as far as x is finite (kDivideFast) and quotients stay below 2^100. The argument is that of numerics/README.md:
 //
 // - Scales from 2^-76 to 2^100. Flushing an x below 2^-126, a product or a residual moves a quotient (product) only where
 //   it is at most 2^-26 in magnitude. Around that, integer codes are those of the zero point alone, and without a zero
@@ -31,7 +31,7 @@ class Regular {
 
   // Of positive floats the patterns have the order of the numbers; a sign or NaN is beyond the upper end.
   bool Scale(float scale) const { return Bits(scale) - scale_from_ <= scale_to_ - scale_from_; }
-  bool Zero(float zero) const { return (Bits(zero) & 0x7FFFFFFF) >= zero_from_; }
+  bool Zero(float zero) const { return (Bits(zero) & 0x7FFFFFFF) - zero_from_ <= Bits(0x1p127f) - zero_from_; }
 
  private:
   static uint32_t Bits(float v) { return std::bit_cast<uint32_t>(v); }

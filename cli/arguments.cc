@@ -1,0 +1,275 @@
+#include "cli/arguments.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/cmd_bench.h"
+#include "cli/cmd_compare.h"
+#include "cli/cmd_demo.h"
+#include "cli/cmd_dequantize.h"
+#include "cli/cmd_inspect.h"
+#include "cli/cmd_quantize.h"
+#include "cli/cmd_targets.h"
+#include "cli/io/message.h"
+#include "kvant/core/version.h"
+
+namespace kvant::cli {
+namespace {
+
+using Run = std::function<Status()>;
+
+// An option whose text `parse` (bool(std::string_view, T*)) understands, or else `expected` says what it takes.
+template <class T, class Parse>
+CLI::Option* AddParsed(CLI::App* app, const std::string& name, T* value, Parse parse, const std::string& expected,
+                       const std::string& help) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [=](const std::string& text) {
+            if (!parse(text, value)) {
+              throw CLI::ValidationError(name, fmt::format("'{}' is not {}", Printable(text), expected));
+            }
+          },
+          help)
+      ->type_name("TEXT");
+}
+
+constexpr const char* kFormatNames = "int8, int4, float8_e4m3fn, float8_e5m2 or hifloat8";
+
+void AddSelection(CLI::App* app, Selection* selection) {
+  app->add_option("--tensor", selection->names, "only this tensor; may be given several times")
+      ->type_name("NAME")->allow_extra_args(false);
+  app->add_option("--match", selection->patterns, "only tensors whose name matches, as '*.k'; several times too")
+      ->type_name("GLOB")->allow_extra_args(false);
+  app->add_option("--except", selection->except, "not the tensors whose name matches; several times too")
+      ->type_name("GLOB")->allow_extra_args(false);
+}
+
+void AddThreads(CLI::App* app, int* threads, const std::string& help = "default: all") {
+  app->add_option("--threads", *threads, help)->type_name("N")->check(CLI::Range(1, 4096));
+}
+
+void AddBlockBytes(CLI::App* app, int64_t* bytes) {
+  app->add_option("--block-bytes", *bytes, "input held in memory at a time; default 64 million; changes no result")
+      ->type_name("N")->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+}
+
+void AddJson(CLI::App* app, bool* json) { app->add_flag("--json", *json, "print JSON"); }
+
+// The option `--symmetric` or `--asymmetric`; `value` stays as it is without either.
+template <class T>
+void AddSymmetry(CLI::App* app, T* value) {
+  CLI::Option* const symmetric =
+      app->add_flag_callback("--symmetric", [value] { *value = true; }, "scale only: x ~ code * scale");
+  app->add_flag_callback("--asymmetric", [value] { *value = false; }, "scale and offset: x ~ (code - offset) * scale")
+      ->excludes(symmetric);
+}
+
+void AddQuantize(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("quantize", "Quantize the tensors of a file, measuring scales from the data");
+  const auto o = std::make_shared<QuantizeOptions>();
+  app->add_option("IN", o->input, ".safetensors or .npy file of float16, bfloat16 or float32 tensors")->required();
+  app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")->type_name("OUT")->required();
+  AddParsed(app, "--dst", &o->dst_type, ParseFormat, kFormatNames, "format of the codes; default int8");
+  AddSymmetry(app, &o->symmetric);
+  AddParsed(app, "--mode", &o->mode, ParseQuantMode, "pertoken, pertensor or perchannel",
+            "what shares a scale: a row (pertoken, default), all (pertensor), dimension -2 (perchannel)");
+  app->add_option("--group-size", o->group_size, "elements of a row that share a scale; pertoken int8 and int4")
+      ->type_name("N")->check(CLI::Range(int64_t{1}, INT64_MAX));
+  app->add_option("--dst-type-max", o->dst_type_max, "hifloat8: the largest code value, up to 32768")->type_name("V");
+  AddSelection(app, &o->selection);
+  app->add_flag("--only", o->only, "leave out the tensors that are not quantized, instead of copying them");
+  app->add_option("--smooth", o->smooth, "multiply rows by this tensor first")->type_name("NAME|FILE:NAME");
+  app->add_option("--group-index", o->group_index, "cumulative end rows of the experts, one row of --smooth each")
+      ->type_name("NAME|FILE:NAME");
+  AddThreads(app, &o->threads);
+  AddBlockBytes(app, &o->block_bytes);
+  AddJson(app, &o->json);
+  app->footer(R"(
+Tensor x becomes the codes x (int4 two to a byte, int4 and hifloat8 as uint8), x.scale and, for --asymmetric, the
+default, x.offset; the metadata say how to read them. For out.npy these are out.npy, out.scale.npy, out.offset.npy
+and out.kvant.json. Files may be larger than memory.
+
+Examples:
+  kvant quantize model.safetensors -o model.int8.safetensors
+  kvant quantize cache.safetensors -o cache.int4.safetensors --dst int4 --group-size 32 --match '*.k' --match '*.v'
+  kvant quantize x.npy -o x8.npy --dst float8_e4m3fn --symmetric
+  kvant quantize x.safetensors -o y.safetensors --tensor hidden --smooth smooth.safetensors:smooth.hidden --only)");
+  app->callback([o, run] { *run = [o] { return RunQuantize(*o); }; });
+}
+
+void AddDequantize(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("dequantize", "Turn the codes of a file back into real numbers");
+  const auto o = std::make_shared<DequantizeOptions>();
+  const auto dtype = [o](std::string_view text, std::optional<DType>* value) {
+    return ParseFloatType(text, &value->emplace());
+  };
+  app->add_option("IN", o->input, "what kvant quantize wrote")->required();
+  app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")->type_name("OUT")->required();
+  AddParsed(app, "--dtype", &o->dtype, dtype, "float16, bfloat16 or float32", "default: as before quantization");
+  AddSelection(app, &o->selection);
+  AddThreads(app, &o->threads);
+  AddBlockBytes(app, &o->block_bytes);
+  AddJson(app, &o->json);
+  app->footer(R"(
+Other tensors are copied. Codes that were made with --smooth come back as x * smooth.
+
+Examples:
+  kvant dequantize model.int8.safetensors -o model.back.safetensors
+  kvant dequantize x8.npy -o x.back.npy --dtype float32)");
+  app->callback([o, run] { *run = [o] { return RunDequantize(*o); }; });
+}
+
+void AddInspect(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("inspect", "Show what a file holds: shapes, types, ranges, outlier rows");
+  const auto o = std::make_shared<InspectOptions>();
+  app->add_option("FILE", o->input, ".safetensors or .npy file")->required();
+  AddSelection(app, &o->selection);
+  app->add_flag("--header", o->header_only, "names, types and shapes only: reads no data");
+  app->add_option("--outliers", o->outlier_factor, "rows count whose largest |x| exceeds K times the median row's; default 5")
+      ->type_name("K")->check(CLI::PositiveNumber);
+  AddThreads(app, &o->threads);
+  AddBlockBytes(app, &o->block_bytes);
+  AddJson(app, &o->json);
+  app->footer(R"(
+Ranges are of finite values; quantized tensors are shown as the numbers they stand for.
+
+Examples:
+  kvant inspect model.safetensors --header
+  kvant inspect data/minilm_fp16.safetensors --outliers 3)");
+  app->callback([o, run] { *run = [o] { return RunInspect(*o); }; });
+}
+
+void AddCompare(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("compare", "Errors of one file's tensors against another's");
+  const auto o = std::make_shared<CompareOptions>();
+  app->add_option("A", o->a, "the reference")->required();
+  app->add_option("B", o->b, "the other: real numbers or codes, which are dequantized on the way")->required();
+  AddSelection(app, &o->selection);
+  AddThreads(app, &o->threads);
+  AddBlockBytes(app, &o->block_bytes);
+  AddJson(app, &o->json);
+  app->footer(R"(
+Tensors of the same name are compared; two files of one tensor each are compared whatever its name.
+SQNR = 10 log10(sum a^2 / sum (a - b)^2).
+
+Example:
+  kvant compare model.safetensors model.int8.safetensors)");
+  app->callback([o, run] { *run = [o] { return RunCompare(*o); }; });
+}
+
+void AddTargets(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("targets", "Show the instruction sets that kvant can use here");
+  const auto o = std::make_shared<TargetsOptions>();
+  AddJson(app, &o->json);
+  app->footer(R"(
+The environment variable KVANT_TARGET chooses one; results are the same on all.
+
+Examples:
+  kvant targets
+  KVANT_TARGET=scalar kvant targets)");
+  app->callback([o, run] { *run = [o] { return RunTargets(*o); }; });
+}
+
+bool ParseShape(std::string_view text, BenchOptions::Shape* shape) {
+  int used = 0;
+  const std::string copy(text);
+  long long rows = 0, columns = 0;
+  if (std::sscanf(copy.c_str(), "%9lldx%9lld%n", &rows, &columns, &used) != 2) return false;
+  *shape = {rows, columns};
+  return used == static_cast<int>(copy.size()) && rows > 0 && columns > 0;
+}
+
+template <class T, class Parse>
+auto Appender(std::shared_ptr<bool> first, Parse parse) {
+  // The first value given replaces the default list.
+  return [=](std::string_view text, std::vector<T>* list) {
+    if (*first) list->clear();
+    *first = false;
+    return parse(text, &list->emplace_back());
+  };
+}
+
+void AddBench(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("bench", "Time dynamic quantization beside a copy of the same bytes");
+  const auto o = std::make_shared<BenchOptions>();
+  AddParsed(app, "--shape", &o->shapes, Appender<BenchOptions::Shape>(std::make_shared<bool>(true), ParseShape),
+            "ROWSxCOLUMNS, like 128x7168", "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096")
+      ->type_name("RxC")->allow_extra_args(false)->take_all();
+  AddParsed(app, "--dtype", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
+  AddParsed(app, "--dst", &o->formats, Appender<Format>(std::make_shared<bool>(true), ParseFormat), kFormatNames,
+            "several times too; default int8, int4, float8_e4m3fn and hifloat8");
+  AddSymmetry(app, &o->symmetric);
+  AddThreads(app, &o->threads, "default 1");
+  app->add_option("--seconds", o->seconds, "for each line; default 0.3")->type_name("S")->check(CLI::Range(0.001, 3600.0));
+  AddJson(app, &o->json);
+  app->footer(R"(
+Median times. "of copy" is the share of the speed of a copy that reads and writes the same bytes, timed in turns with
+the operator, with normal stores and with stores that bypass the cache. Without --symmetric or --asymmetric integers are
+asymmetric and the other formats symmetric.
+
+Example:
+  kvant bench --shape 128x7168 --dst int4 --dtype bfloat16 --threads 2)");
+  app->callback([o, run] { *run = [o] { return RunBench(*o); }; });
+}
+
+void AddDemo(CLI::App* root, Run* run, const char* program) {
+  CLI::App* const app = root->add_subcommand("demo", "Quantize real activations in every format: sizes, errors, speed");
+  const auto o = std::make_shared<DemoOptions>();
+  o->program = program;
+  app->add_option("--data", o->data, "folder with minilm_fp16.safetensors and minilm_bf16.safetensors")
+      ->type_name("DIR")->required();
+  AddThreads(app, &o->threads, "default 1");
+  AddJson(app, &o->json);
+  app->footer(R"(
+Example, in a checkout of kvant:
+  kvant demo --data data)");
+  app->callback([o, run] { *run = [o] { return RunDemo(*o); }; });
+}
+
+std::string OneLine(const CLI::App* app, std::string text) {
+  const size_t end = text.find('\n');
+  if (end != std::string::npos) text.resize(end);
+  std::string command = "kvant";
+  for (const CLI::App* sub : app->get_subcommands()) command += " " + sub->get_name();
+  return fmt::format("{}: {} ({} --help)\n", command, Printable(text, 400), command);
+}
+
+}  // namespace
+
+std::optional<int> ParseArguments(int argc, char** argv, Run* run) {
+  CLI::App app("kvant: fused quantization for LLM inference, the same bits on every machine", "kvant");
+  app.set_version_flag("--version", "kvant " KVANT_VERSION_STRING);
+  app.get_formatter()->column_width(28);
+  app.footer(R"(
+'kvant COMMAND --help' explains a command. Exit code: 0 done, 2 bad arguments or files, 1 a fault of kvant itself or no
+memory. Errors are one line on standard error; a progress bar appears there if it is a terminal.
+
+Examples:
+  kvant quantize in.safetensors -o out.safetensors --dst int4 --group-size 32
+  kvant compare in.safetensors out.safetensors
+  kvant dequantize out.safetensors -o back.safetensors)");
+  AddQuantize(&app, run);
+  AddDequantize(&app, run);
+  AddInspect(&app, run);
+  AddCompare(&app, run);
+  AddTargets(&app, run);
+  AddBench(&app, run);
+  AddDemo(&app, run, argc > 0 ? argv[0] : "kvant");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) {  // help and version
+      app.exit(error);
+      return kExitOk;
+    }
+    fmt::print(stderr, "{}", OneLine(&app, error.what()));
+    return kExitUser;
+  }
+  if (*run) return std::nullopt;
+  fmt::print(stderr, "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench or demo (kvant --help)\n");
+  return kExitUser;
+}
+
+}  // namespace kvant::cli

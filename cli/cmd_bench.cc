@@ -1,0 +1,114 @@
+#include "cli/cmd_bench.h"
+
+#include <nlohmann/json.hpp>
+
+#include "cli/quant_case.h"
+#include "kvant/core/target.h"
+#include "kvant/core/version.h"
+#include "kvant/core/visit.h"
+
+namespace kvant::cli {
+namespace {
+
+using nlohmann::ordered_json;
+
+// Roughly normal numbers with a few large ones, the same in every run. A million of them, repeated: making more would
+// take longer than measuring.
+void FillActivations(DType dtype, int64_t n, char* data) {
+  constexpr int64_t kPeriod = 1'000'003;
+  VisitFloat(dtype, [&](auto element) {
+    using T = decltype(element);
+    auto* const x = reinterpret_cast<T*>(data);
+    uint64_t state = 1;
+    const auto uniform = [&] {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      return static_cast<float>(state >> 40) * 0x1p-24f - 0.5f;
+    };
+    for (int64_t i = 0; i < std::min(n, kPeriod); ++i) {
+      const float normal = 1.7f * (uniform() + uniform() + uniform() + uniform());
+      x[i] = FromFloat32<T>(i % 997 == 0 ? 12 * normal : normal);
+    }
+    for (int64_t i = kPeriod; i < n; ++i) x[i] = x[i - kPeriod];
+  });
+}
+
+struct Cell {
+  BenchOptions::Shape shape;
+  Format format;
+  bool symmetric = false;
+  int64_t bytes = 0;
+  Timing timing;
+};
+
+Status Measure(const BenchOptions& options, const ParallelFor& parallel, const char* x, Cell* cell) {
+  DynamicQuantArgs args;
+  args.x = ConstTensorView(x, options.dtype, {cell->shape.rows, cell->shape.columns});
+  args.dst_type = cell->format;
+  args.symmetric = cell->symmetric;
+  QuantCase quant;
+  KVANT_RETURN_IF_ERROR(QuantCase::Make(args, &quant));
+  cell->bytes = quant.bytes_before() + quant.bytes_after();
+  ExecOptions exec;
+  exec.parallel = &parallel;
+  return MeasureBesideCopy([&] { return quant.Run(exec); }, quant.traffic(), parallel, options.seconds, &cell->timing);
+}
+
+double GigaElements(const Cell& cell) {
+  return static_cast<double>(cell.shape.rows * cell.shape.columns) / cell.timing.seconds / 1e9;
+}
+double GigaBytes(const Cell& cell) { return static_cast<double>(cell.bytes) / cell.timing.seconds / 1e9; }
+
+}  // namespace
+
+Status RunBench(const BenchOptions& options) {
+  Target target;
+  KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
+  const ParallelFor parallel = Threads(options.threads);
+  std::vector<Cell> cells;
+  for (const BenchOptions::Shape& shape : options.shapes) {
+    Buffer x(shape.rows * shape.columns * ByteSize(options.dtype));
+    FillActivations(options.dtype, shape.rows * shape.columns, x.data());
+    for (const Format format : options.formats) {
+      Cell& cell = cells.emplace_back();
+      cell.shape = shape;
+      cell.format = format;
+      cell.symmetric = options.symmetric.value_or(!IsInteger(format));
+      KVANT_RETURN_IF_ERROR(Measure(options, parallel, x.data(), &cell));
+    }
+  }
+
+  if (options.json) {
+    ordered_json lines = ordered_json::array();
+    for (const Cell& cell : cells) {
+      lines.push_back({{"rows", cell.shape.rows},
+                       {"columns", cell.shape.columns},
+                       {"dst_type", Name(cell.format)},
+                       {"symmetric", cell.symmetric},
+                       {"seconds", cell.timing.seconds},
+                       {"elements_per_second", 1e9 * GigaElements(cell)},
+                       {"bytes_per_second", 1e9 * GigaBytes(cell)},
+                       {"of_copy", cell.timing.of_copy},
+                       {"of_streaming_copy", cell.timing.of_streaming_copy}});
+    }
+    PrintJson({{"operator", "dynamic_quant"},
+               {"version", KVANT_VERSION_STRING},
+               {"target", Name(target)},
+               {"threads", options.threads},
+               {"dtype", Name(options.dtype)},
+               {"results", lines}});
+    return {};
+  }
+  Print(fmt::format("dynamic_quant of {}, pertoken; target {}, {}\n", Name(options.dtype), Name(target),
+                    Count(options.threads, "thread")));
+  Table table({"<shape", "<format", "<kind", "time us", "Gel/s", "GB/s", "of copy", "of streaming copy"});
+  for (const Cell& cell : cells) {
+    table.Add({fmt::format("{}x{}", cell.shape.rows, cell.shape.columns), std::string(Name(cell.format)),
+               cell.symmetric ? "symmetric" : "asymmetric", Short(cell.timing.seconds * 1e6), Short(GigaElements(cell)),
+               Short(GigaBytes(cell)), fmt::format("{:.0f} %", 100 * cell.timing.of_copy),
+               fmt::format("{:.0f} %", 100 * cell.timing.of_streaming_copy)});
+  }
+  Print(table.Text());
+  return {};
+}
+
+}  // namespace kvant::cli
