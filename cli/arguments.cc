@@ -19,10 +19,31 @@ namespace {
 
 using Run = std::function<Status()>;
 
-// An option whose text `parse` (bool(std::string_view, T*)) understands, or else `expected` says what it takes.
+// An option whose texts `parse` (bool(std::string_view, T*)) understands, or else `expected` says what it takes. Given
+// once or more often, it replaces the list.
 template <class T, class Parse>
-CLI::Option* AddParsed(CLI::App* app, const std::string& name, T* value, Parse parse, const std::string& expected,
-                       const std::string& help) {
+CLI::Option* AddList(CLI::App* app, const std::string& name, const std::string& what, std::vector<T>* values,
+                     Parse parse, const std::string& expected, const std::string& help) {
+  return app
+      ->add_option_function<std::vector<std::string>>(
+          name,
+          [=](const std::vector<std::string>& texts) {
+            values->clear();
+            for (const std::string& text : texts) {
+              if (!parse(text, &values->emplace_back())) {
+                throw CLI::ValidationError(name, fmt::format("'{}' is not {}", Printable(text), expected));
+              }
+            }
+          },
+          help)
+      ->option_text(what)
+      ->allow_extra_args(false);
+}
+
+// The same for one value.
+template <class T, class Parse>
+CLI::Option* AddParsed(CLI::App* app, const std::string& name, const std::string& what, T* value, Parse parse,
+                       const std::string& expected, const std::string& help) {
   return app
       ->add_option_function<std::string>(
           name,
@@ -32,27 +53,31 @@ CLI::Option* AddParsed(CLI::App* app, const std::string& name, T* value, Parse p
             }
           },
           help)
-      ->type_name("TEXT");
+      ->option_text(what);
 }
 
 constexpr const char* kFormatNames = "int8, int4, float8_e4m3fn, float8_e5m2 or hifloat8";
 
 void AddSelection(CLI::App* app, Selection* selection) {
   app->add_option("--tensor", selection->names, "only this tensor; may be given several times")
-      ->type_name("NAME")->allow_extra_args(false);
+      ->option_text("NAME")
+      ->allow_extra_args(false);
   app->add_option("--match", selection->patterns, "only tensors whose name matches, as '*.k'; several times too")
-      ->type_name("GLOB")->allow_extra_args(false);
+      ->option_text("GLOB")
+      ->allow_extra_args(false);
   app->add_option("--except", selection->except, "not the tensors whose name matches; several times too")
-      ->type_name("GLOB")->allow_extra_args(false);
+      ->option_text("GLOB")
+      ->allow_extra_args(false);
 }
 
-void AddThreads(CLI::App* app, int* threads, const std::string& help = "default: all") {
-  app->add_option("--threads", *threads, help)->type_name("N")->check(CLI::Range(1, 4096));
+void AddThreads(CLI::App* app, int* threads, const std::string& help = "default: all of the machine") {
+  app->add_option("--threads", *threads, help)->option_text("N")->check(CLI::Range(1, 4096));
 }
 
 void AddBlockBytes(CLI::App* app, int64_t* bytes) {
   app->add_option("--block-bytes", *bytes, "input held in memory at a time; default 64 million; changes no result")
-      ->type_name("N")->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+      ->option_text("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
 }
 
 void AddJson(CLI::App* app, bool* json) { app->add_flag("--json", *json, "print JSON"); }
@@ -60,34 +85,43 @@ void AddJson(CLI::App* app, bool* json) { app->add_flag("--json", *json, "print 
 // The option `--symmetric` or `--asymmetric`; `value` stays as it is without either.
 template <class T>
 void AddSymmetry(CLI::App* app, T* value) {
-  CLI::Option* const symmetric =
-      app->add_flag_callback("--symmetric", [value] { *value = true; }, "scale only: x ~ code * scale");
-  app->add_flag_callback("--asymmetric", [value] { *value = false; }, "scale and offset: x ~ (code - offset) * scale")
-      ->excludes(symmetric);
+  CLI::Option* const symmetric = app->add_flag_callback(
+      "--symmetric", [value] { *value = true; }, "scale only: x ~ code * scale");
+  CLI::Option* const asymmetric = app->add_flag_callback(
+      "--asymmetric", [value] { *value = false; }, "scale and offset: x ~ (code - offset) * scale");
+  symmetric->option_text(" ");  // not what it excludes
+  asymmetric->option_text(" ")->excludes(symmetric);
 }
 
 void AddQuantize(CLI::App* root, Run* run) {
-  CLI::App* const app = root->add_subcommand("quantize", "Quantize the tensors of a file, measuring scales from the data");
+  CLI::App* const app =
+      root->add_subcommand("quantize", "Quantize the tensors of a file, measuring scales from the data");
   const auto o = std::make_shared<QuantizeOptions>();
-  app->add_option("IN", o->input, ".safetensors or .npy file of float16, bfloat16 or float32 tensors")->required();
-  app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")->type_name("OUT")->required();
-  AddParsed(app, "--dst", &o->dst_type, ParseFormat, kFormatNames, "format of the codes; default int8");
+  app->add_option("IN", o->input, ".safetensors or .npy file of float16, bfloat16 or float32 tensors")
+      ->option_text(" ")
+      ->required();
+  app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")
+      ->option_text("OUT (required)")
+      ->required();
+  AddParsed(app, "--dst", "FORMAT", &o->dst_type, ParseFormat, kFormatNames, "format of the codes; default int8");
   AddSymmetry(app, &o->symmetric);
-  AddParsed(app, "--mode", &o->mode, ParseQuantMode, "pertoken, pertensor or perchannel",
+  AddParsed(app, "--mode", "MODE", &o->mode, ParseQuantMode, "pertoken, pertensor or perchannel",
             "what shares a scale: a row (pertoken, default), all (pertensor), dimension -2 (perchannel)");
-  app->add_option("--group-size", o->group_size, "elements of a row that share a scale; pertoken int8 and int4")
-      ->type_name("N")->check(CLI::Range(int64_t{1}, INT64_MAX));
-  app->add_option("--dst-type-max", o->dst_type_max, "hifloat8: the largest code value, up to 32768")->type_name("V");
+  app->add_option("--group-size", o->group_size,
+                  "elements of a row that share a scale; pertoken int8 and int4; default 0: all")
+      ->option_text("N")
+      ->check(CLI::Range(int64_t{0}, INT64_MAX));
+  app->add_option("--dst-type-max", o->dst_type_max, "hifloat8: the largest code value, up to 32768")->option_text("V");
   AddSelection(app, &o->selection);
   app->add_flag("--only", o->only, "leave out the tensors that are not quantized, instead of copying them");
-  app->add_option("--smooth", o->smooth, "multiply rows by this tensor first")->type_name("NAME|FILE:NAME");
+  app->add_option("--smooth", o->smooth, "multiply rows by this tensor first")->option_text("NAME|FILE:NAME");
   app->add_option("--group-index", o->group_index, "cumulative end rows of the experts, one row of --smooth each")
-      ->type_name("NAME|FILE:NAME");
+      ->option_text("NAME|FILE:NAME");
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
-  app->footer(R"(
-Tensor x becomes the codes x (int4 two to a byte, int4 and hifloat8 as uint8), x.scale and, for --asymmetric, the
+  app->footer(
+      R"(Tensor x becomes the codes x (int4 two to a byte, int4 and hifloat8 as uint8), x.scale and, for --asymmetric, the
 default, x.offset; the metadata say how to read them. For out.npy these are out.npy, out.scale.npy, out.offset.npy
 and out.kvant.json. Files may be larger than memory.
 
@@ -105,15 +139,17 @@ void AddDequantize(CLI::App* root, Run* run) {
   const auto dtype = [o](std::string_view text, std::optional<DType>* value) {
     return ParseFloatType(text, &value->emplace());
   };
-  app->add_option("IN", o->input, "what kvant quantize wrote")->required();
-  app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")->type_name("OUT")->required();
-  AddParsed(app, "--dtype", &o->dtype, dtype, "float16, bfloat16 or float32", "default: as before quantization");
+  app->add_option("IN", o->input, "what kvant quantize wrote")->option_text(" ")->required();
+  app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")
+      ->option_text("OUT (required)")
+      ->required();
+  AddParsed(app, "--dtype", "DTYPE", &o->dtype, dtype, "float16, bfloat16 or float32",
+            "default: as before quantization");
   AddSelection(app, &o->selection);
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
-  app->footer(R"(
-Other tensors are copied. Codes that were made with --smooth come back as x * smooth.
+  app->footer(R"(Other tensors are copied. Codes that were made with --smooth come back as x * smooth.
 
 Examples:
   kvant dequantize model.int8.safetensors -o model.back.safetensors
@@ -124,16 +160,17 @@ Examples:
 void AddInspect(CLI::App* root, Run* run) {
   CLI::App* const app = root->add_subcommand("inspect", "Show what a file holds: shapes, types, ranges, outlier rows");
   const auto o = std::make_shared<InspectOptions>();
-  app->add_option("FILE", o->input, ".safetensors or .npy file")->required();
+  app->add_option("FILE", o->input, ".safetensors or .npy file")->option_text(" ")->required();
   AddSelection(app, &o->selection);
   app->add_flag("--header", o->header_only, "names, types and shapes only: reads no data");
-  app->add_option("--outliers", o->outlier_factor, "rows count whose largest |x| exceeds K times the median row's; default 5")
-      ->type_name("K")->check(CLI::PositiveNumber);
+  app->add_option("--outliers", o->outlier_factor,
+                  "rows count whose largest |x| exceeds K times the median row's; default 5")
+      ->option_text("K")
+      ->check(CLI::PositiveNumber);
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
-  app->footer(R"(
-Ranges are of finite values; quantized tensors are shown as the numbers they stand for.
+  app->footer(R"(Ranges are of finite values; quantized tensors are shown as the numbers they stand for.
 
 Examples:
   kvant inspect model.safetensors --header
@@ -144,14 +181,15 @@ Examples:
 void AddCompare(CLI::App* root, Run* run) {
   CLI::App* const app = root->add_subcommand("compare", "Errors of one file's tensors against another's");
   const auto o = std::make_shared<CompareOptions>();
-  app->add_option("A", o->a, "the reference")->required();
-  app->add_option("B", o->b, "the other: real numbers or codes, which are dequantized on the way")->required();
+  app->add_option("A", o->a, "the reference")->option_text(" ")->required();
+  app->add_option("B", o->b, "the other: real numbers or codes, which are dequantized on the way")
+      ->option_text(" ")
+      ->required();
   AddSelection(app, &o->selection);
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
-  app->footer(R"(
-Tensors of the same name are compared; two files of one tensor each are compared whatever its name.
+  app->footer(R"(Tensors of the same name are compared; two files of one tensor each are compared whatever its name.
 SQNR = 10 log10(sum a^2 / sum (a - b)^2).
 
 Example:
@@ -163,8 +201,7 @@ void AddTargets(CLI::App* root, Run* run) {
   CLI::App* const app = root->add_subcommand("targets", "Show the instruction sets that kvant can use here");
   const auto o = std::make_shared<TargetsOptions>();
   AddJson(app, &o->json);
-  app->footer(R"(
-The environment variable KVANT_TARGET chooses one; results are the same on all.
+  app->footer(R"(The environment variable KVANT_TARGET chooses one; results are the same on all.
 
 Examples:
   kvant targets
@@ -181,31 +218,22 @@ bool ParseShape(std::string_view text, BenchOptions::Shape* shape) {
   return used == static_cast<int>(copy.size()) && rows > 0 && columns > 0;
 }
 
-template <class T, class Parse>
-auto Appender(std::shared_ptr<bool> first, Parse parse) {
-  // The first value given replaces the default list.
-  return [=](std::string_view text, std::vector<T>* list) {
-    if (*first) list->clear();
-    *first = false;
-    return parse(text, &list->emplace_back());
-  };
-}
-
 void AddBench(CLI::App* root, Run* run) {
   CLI::App* const app = root->add_subcommand("bench", "Time dynamic quantization beside a copy of the same bytes");
   const auto o = std::make_shared<BenchOptions>();
-  AddParsed(app, "--shape", &o->shapes, Appender<BenchOptions::Shape>(std::make_shared<bool>(true), ParseShape),
-            "ROWSxCOLUMNS, like 128x7168", "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096")
-      ->type_name("RxC")->allow_extra_args(false)->take_all();
-  AddParsed(app, "--dtype", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
-  AddParsed(app, "--dst", &o->formats, Appender<Format>(std::make_shared<bool>(true), ParseFormat), kFormatNames,
-            "several times too; default int8, int4, float8_e4m3fn and hifloat8");
+  AddList(app, "--shape", "RxC", &o->shapes, ParseShape, "ROWSxCOLUMNS, like 128x7168",
+          "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096");
+  AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
+  AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames,
+          "several times too; default int8, int4, float8_e4m3fn and hifloat8");
   AddSymmetry(app, &o->symmetric);
-  AddThreads(app, &o->threads, "default 1");
-  app->add_option("--seconds", o->seconds, "for each line; default 0.3")->type_name("S")->check(CLI::Range(0.001, 3600.0));
+  AddThreads(app, &o->threads, "of kvant and of the copy; default 1");
+  app->add_option("--seconds", o->seconds, "for each line; default 0.3")
+      ->option_text("S")
+      ->check(CLI::Range(0.001, 3600.0));
   AddJson(app, &o->json);
-  app->footer(R"(
-Median times. "of copy" is the share of the speed of a copy that reads and writes the same bytes, timed in turns with
+  app->footer(
+      R"(Median times. "of copy" is the share of the speed of a copy that reads and writes the same bytes, timed in turns with
 the operator, with normal stores and with stores that bypass the cache. Without --symmetric or --asymmetric integers are
 asymmetric and the other formats symmetric.
 
@@ -219,11 +247,11 @@ void AddDemo(CLI::App* root, Run* run, const char* program) {
   const auto o = std::make_shared<DemoOptions>();
   o->program = program;
   app->add_option("--data", o->data, "folder with minilm_fp16.safetensors and minilm_bf16.safetensors")
-      ->type_name("DIR")->required();
+      ->option_text("DIR (required)")
+      ->required();
   AddThreads(app, &o->threads, "default 1");
   AddJson(app, &o->json);
-  app->footer(R"(
-Example, in a checkout of kvant:
+  app->footer(R"(Example, in a checkout of kvant:
   kvant demo --data data)");
   app->callback([o, run] { *run = [o] { return RunDemo(*o); }; });
 }
@@ -241,9 +269,9 @@ std::string OneLine(const CLI::App* app, std::string text) {
 std::optional<int> ParseArguments(int argc, char** argv, Run* run) {
   CLI::App app("kvant: fused quantization for LLM inference, the same bits on every machine", "kvant");
   app.set_version_flag("--version", "kvant " KVANT_VERSION_STRING);
-  app.get_formatter()->column_width(28);
-  app.footer(R"(
-'kvant COMMAND --help' explains a command. Exit code: 0 done, 2 bad arguments or files, 1 a fault of kvant itself or no
+  app.get_formatter()->column_width(30);
+  app.footer(
+      R"('kvant COMMAND --help' explains a command. Exit code: 0 done, 2 bad arguments or files, 1 a fault of kvant itself or no
 memory. Errors are one line on standard error; a progress bar appears there if it is a terminal.
 
 Examples:
@@ -268,7 +296,8 @@ Examples:
     return kExitUser;
   }
   if (*run) return std::nullopt;
-  fmt::print(stderr, "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench or demo (kvant --help)\n");
+  fmt::print(stderr,
+             "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench or demo (kvant --help)\n");
   return kExitUser;
 }
 

@@ -18,7 +18,8 @@ struct Traffic {
   int64_t write_bytes = 0;
 };
 
-// Medians over rounds that time the operator and the copies in turns: clocks and neighbours change, their ratio does not.
+// Medians over rounds that time the operator and the copies in turns: clocks and neighbours change, their ratio does
+// not.
 struct Timing {
   double seconds = 0;
   double copy_seconds = 0, streaming_copy_seconds = 0;

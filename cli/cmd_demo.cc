@@ -145,11 +145,13 @@ void PrintTable(const DemoOptions& options, const std::vector<Line>& lines) {
   Target active = Target::kScalar;
   if (!ActiveTarget(&active).ok()) return;
   Print(fmt::format(
-      "Activations of a transformer, quantized by row (g32: by 32 elements): asymmetric integers, symmetric floats.\n"
-      "Target {}, {}. SQNR: signal to error. Largest error: in units of the row's scale. of copy: the share of the\n"
-      "speed of a copy that reads and writes the same bytes, timed in turns with kvant.\n\n",
+      "Activations of a transformer, a scale a row (g32: for 32 elements); integers asymmetric, floats symmetric.\n"
+      "After: codes, scales and offsets. Largest error: in units of scale. Of copy: the share of the speed of a copy\n"
+      "that reads and writes the same bytes, timed in turns with kvant; in cache, as here, copies are at their "
+      "fastest.\n"
+      "Target {}, {}.\n\n",
       Name(active), Count(options.threads, "thread")));
-  Table table({"<tensor", "<format", "bytes", "codes+scales", "B/elem", "SQNR dB", "largest error", "time us", "GB/s",
+  Table table({"<tensor, format", "bytes before", "after", "B/element", "SQNR dB", "largest error", "time us", "GB/s",
                "of copy"});
   const Line* last = nullptr;
   for (const Line& line : lines) {
@@ -158,7 +160,8 @@ void PrintTable(const DemoOptions& options, const std::vector<Line>& lines) {
     }
     last = &line;
     const double gigabytes = static_cast<double>(line.before + line.after) / line.timing.seconds / 1e9;
-    table.Add({"", ShortName(line.variant.format, line.variant.group_size), Grouped(line.before), Grouped(line.after),
+    table.Add({"  " + ShortName(line.variant.format, line.variant.group_size), Grouped(line.before),
+               Grouped(line.after),
                fmt::format("{:.3f}", static_cast<double>(line.after) / static_cast<double>(line.elements)),
                fmt::format("{:.1f}", line.sqnr), fmt::format("{:.3f}", line.error_in_scales),
                fmt::format("{:.1f}", line.timing.seconds * 1e6), fmt::format("{:.1f}", gigabytes),
@@ -170,13 +173,16 @@ void PrintTable(const DemoOptions& options, const std::vector<Line>& lines) {
 void PrintNextSteps(const DemoOptions& options) {
   const std::string program = Quoted(options.program);
   const auto in = Quoted((std::filesystem::path(options.data) / kFiles[0]).string());
-  const auto temporary = [](const char* name) { return Quoted((std::filesystem::temp_directory_path() / name).string()); };
+  const auto temporary = [](const char* name) {
+    return Quoted((std::filesystem::temp_directory_path() / name).string());
+  };
   const std::string codes = temporary("minilm_int4.safetensors"), back = temporary("minilm_back.safetensors");
-  Print(fmt::format("\nHow to go on:\n"
-                    "  {0} quantize {1} -o {2} --dst int4 --group-size 32\n"
-                    "  {0} compare {1} {2}\n"
-                    "  {0} dequantize {2} -o {3}\n",
-                    program, in, codes, back));
+  Print(
+      fmt::format("\nHow to go on:\n"
+                  "  {0} quantize {1} -o {2} --dst int4 --group-size 32\n"
+                  "  {0} compare {1} {2}\n"
+                  "  {0} dequantize {2} -o {3}\n",
+                  program, in, codes, back));
 }
 
 void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines) {
@@ -214,8 +220,10 @@ Status RunDemo(const DemoOptions& options) {
                                          ShortName(line.variant.format, line.variant.group_size), line.fault));
   }
   if (options.json) return {};
-  Print(fmt::format("\nChecked, all {} lines: every value comes back within the error bound of its format, and the targets\n"
-                    "of this machine ({}) give the same bytes.\n", lines.size(), Targets()));
+  Print(fmt::format(
+      "\nChecked, all {} lines: every value comes back within the error bound of its format, and the targets\n"
+      "of this machine ({}) give the same bytes.\n",
+      lines.size(), Targets()));
   PrintNextSteps(options);
   return {};
 }

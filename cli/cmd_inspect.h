@@ -12,8 +12,8 @@ namespace kvant::cli {
 struct InspectOptions {
   std::string input;
   Selection selection;
-  bool header_only = false;    // names, shapes and types: nothing of the data is read
-  double outlier_factor = 5;   // an outlier row has an amax above this times the median row's
+  bool header_only = false;   // names, shapes and types: nothing of the data is read
+  double outlier_factor = 5;  // an outlier row has an amax above this times the median row's
   int threads = 0;
   int64_t block_bytes = kBlockBytes;
   bool json = false;

@@ -109,7 +109,8 @@ void Report(const QuantizeOptions& options, const TensorSet& input, const Plan& 
   const int64_t before = input.file().file_bytes(), after = writer.file_bytes();
   if (!options.json) {
     const auto copied = static_cast<int64_t>(plan.to.size()) - plan.quantized;
-    const auto first = std::find_if(plan.to.begin(), plan.to.end(), [](const auto& t) { return t.quantized.has_value(); });
+    const auto first =
+        std::find_if(plan.to.begin(), plan.to.end(), [](const auto& t) { return t.quantized.has_value(); });
     Print(fmt::format("{}: {} to {}{}{}; {} -> {} in {} s\n", Printable(options.output),
                       Count(plan.quantized, "tensor"), Describe(*first->quantized),
                       copied > 0 ? fmt::format(", {} copied", copied) : "",

@@ -14,10 +14,8 @@ Status RunTargets(const TargetsOptions& options) {
   if (options.json) {
     nlohmann::ordered_json targets = nlohmann::ordered_json::array();
     for (const Target target : SupportedTargets()) targets.push_back(Name(target));
-    PrintJson({{"version", KVANT_VERSION_STRING},
-               {"targets", targets},
-               {"in_use", Name(active)},
-               {"threads", threads}});
+    PrintJson(
+        {{"version", KVANT_VERSION_STRING}, {"targets", targets}, {"in_use", Name(active)}, {"threads", threads}});
     return {};
   }
   std::string names;

@@ -51,7 +51,8 @@ std::string Table::Text() const {
   std::vector<size_t> widths;
   for (const std::string& heading : headings_) widths.push_back(Width(heading));
   for (const Row& row : rows_) {
-    for (size_t c = 0; !row.free_text && c < row.cells.size(); ++c) widths[c] = std::max(widths[c], Width(row.cells[c]));
+    for (size_t c = 0; !row.free_text && c < row.cells.size(); ++c)
+      widths[c] = std::max(widths[c], Width(row.cells[c]));
   }
   std::string text;
   const auto add = [&](const std::vector<std::string>& cells) {
@@ -90,6 +91,8 @@ std::string Short(double value) {
   return fmt::format("{:.3g}", value);
 }
 
-std::string Count(int64_t n, std::string_view noun) { return fmt::format("{} {}{}", Grouped(n), noun, n == 1 ? "" : "s"); }
+std::string Count(int64_t n, std::string_view noun) {
+  return fmt::format("{} {}{}", Grouped(n), noun, n == 1 ? "" : "s");
+}
 
 }  // namespace kvant::cli

@@ -45,9 +45,8 @@ double ErrorBound::InScales(double x_over_scale, double offset) const {
 }
 
 double ElementOf(const ConstTensorView& x, int64_t i) {
-  return VisitFloat(x.dtype(), [&](auto element) -> double {
-    return ToFloat32(static_cast<const decltype(element)*>(x.data())[i]);
-  });
+  return VisitFloat(
+      x.dtype(), [&](auto element) -> double { return ToFloat32(static_cast<const decltype(element)*>(x.data())[i]); });
 }
 
 }  // namespace kvant::cli

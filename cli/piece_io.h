@@ -28,7 +28,8 @@ struct Sink {
   Status Write(int64_t begin, const void* src, int64_t n) const { return writer->WriteRange(entry, begin, src, n); }
 };
 
-// `tensor` is all of it, `box` the part; `bits` of an element, INT4 included. Elements of a box are contiguous in memory.
+// `tensor` is all of it, `box` the part; `bits` of an element, INT4 included. Elements of a box are contiguous in
+// memory.
 inline Status ReadBox(const Located& from, const Box& tensor, const Box& box, int64_t bits, char* dst) {
   return ForEachRun(tensor, box, [&](int64_t first, int64_t elements) {
     const int64_t bytes = elements * bits / 8;

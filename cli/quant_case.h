@@ -26,9 +26,7 @@ class QuantCase {
 
   const float* scale() const { return static_cast<const float*>(args_.scale.data()); }
   // Null if symmetric.
-  const float* offset() const {
-    return args_.symmetric ? nullptr : static_cast<const float*>(args_.offset.data());
-  }
+  const float* offset() const { return args_.symmetric ? nullptr : static_cast<const float*>(args_.offset.data()); }
 
  private:
   DynamicQuantArgs args_;

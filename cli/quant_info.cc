@@ -51,12 +51,8 @@ bool ParseFloatType(std::string_view name, DType* dtype) {
 }
 
 std::string FormatQuantInfo(const QuantInfo& info) {
-  ordered_json object = {{"format", Name(info.format)},
-                         {"shape", info.shape},
-                         {"dtype", Name(info.dtype)},
-                         {"mode", Name(info.mode)},
-                         {"group_size", info.group_size},
-                         {"scale", info.scale}};
+  ordered_json object = {{"format", Name(info.format)}, {"shape", info.shape},           {"dtype", Name(info.dtype)},
+                         {"mode", Name(info.mode)},     {"group_size", info.group_size}, {"scale", info.scale}};
   if (!info.offset.empty()) object["offset"] = info.offset;
   if (!info.smooth.empty()) object["smooth"] = info.smooth;
   if (!info.group_index.empty()) object["group_index"] = info.group_index;
@@ -87,7 +83,8 @@ Status ParseQuantInfo(std::string_view text, QuantInfo* info) {
   }
 
   info->group_size = 0;
-  if (object.contains("group_size")) KVANT_RETURN_IF_ERROR(GetCount(object["group_size"], "group_size", &info->group_size));
+  if (object.contains("group_size"))
+    KVANT_RETURN_IF_ERROR(GetCount(object["group_size"], "group_size", &info->group_size));
   const int64_t g = info->group_size;
   if (g != 0 && (info->shape.back() % g != 0 || (info->format == Format::kInt4 && g % 2 != 0) ||
                  info->mode != QuantMode::kPerToken || !IsInteger(info->format))) {

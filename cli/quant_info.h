@@ -22,10 +22,10 @@ struct QuantInfo {
   Format format = Format::kInt8;
   QuantMode mode = QuantMode::kPerToken;
   int64_t group_size = 0;
-  std::vector<int64_t> shape;         // logical: elements, not bytes
-  DType dtype = DType::kFloat16;      // before quantization
-  std::string scale, offset;          // names of tensors of the same file; offset is empty for symmetric codes
-  std::string smooth, group_index;    // where they came from, empty without: the codes stand for x * smooth
+  std::vector<int64_t> shape;       // logical: elements, not bytes
+  DType dtype = DType::kFloat16;    // before quantization
+  std::string scale, offset;        // names of tensors of the same file; offset is empty for symmetric codes
+  std::string smooth, group_index;  // where they came from, empty without: the codes stand for x * smooth
   double dst_type_max = 0;
 
   bool operator==(const QuantInfo&) const = default;

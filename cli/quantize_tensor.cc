@@ -55,14 +55,16 @@ class Quantizer {
   const Box& tensor() const { return tensor_; }
 
   Status Run() {
-    return ForEachBox(tensor_, Domains(),
-                      [&](const Box& domain) { return OnePass(domain) ? QuantizeAtOnce(domain) : QuantizeTwice(domain); });
+    return ForEachBox(tensor_, Domains(), [&](const Box& domain) {
+      return OnePass(domain) ? QuantizeAtOnce(domain) : QuantizeTwice(domain);
+    });
   }
 
  private:
   std::array<int64_t, 3> Pieces(const Box& domain) const {
     // A domain that is one block already stays one, also where a single row or group exceeds the limit.
-    return PieceSize(domain, mode_ == QuantMode::kPerToken && args_.group_size > 0 ? args_.group_size : 2, max_elements_);
+    return PieceSize(domain, mode_ == QuantMode::kPerToken && args_.group_size > 0 ? args_.group_size : 2,
+                     max_elements_);
   }
 
   Status Load(const Box& box) {

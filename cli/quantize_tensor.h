@@ -20,8 +20,8 @@ Status CheckQuantize(const QuantizeTask& task);
 // Bytes of input that QuantizeTensor reads: twice the tensor where a scale needs more than one block.
 int64_t BytesToRead(const QuantizeTask& task, int64_t block_bytes);
 
-// The bytes that DynamicQuant writes for the whole tensor, whatever the block size. Where one scale's elements do not fit
-// in a block, statistics come first and are merged, then the codes, in a second reading.
+// The bytes that DynamicQuant writes for the whole tensor, whatever the block size. Where one scale's elements do not
+// fit in a block, statistics come first and are merged, then the codes, in a second reading.
 Status QuantizeTensor(const QuantizeTask& task, const Streaming& how);
 
 }  // namespace kvant::cli

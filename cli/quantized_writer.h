@@ -12,8 +12,8 @@
 
 namespace kvant::cli {
 
-// A tensor to write. For codes, `quantized` says what they are and type, shape, and the names of scale and offset follow
-// from it; otherwise type and shape count.
+// A tensor to write. For codes, `quantized` says what they are and type, shape, and the names of scale and offset
+// follow from it; otherwise type and shape count.
 struct OutputTensor {
   std::string name;
   ElementType type = ElementType::kF32;

@@ -141,7 +141,8 @@ Status LoadTensor(const TensorFile& file, const std::string& name, LoadedTensor*
   if (entry == nullptr) return FileError(file.name(), "has no tensor '{}'", Printable(name));
   if (other != nullptr) from = other.get();
   const auto dtype = ToDType(entry->type);
-  if (!dtype) return TensorError(from->name(), entry->name, "is {}, which kvant cannot compute with", Name(entry->type));
+  if (!dtype)
+    return TensorError(from->name(), entry->name, "is {}, which kvant cannot compute with", Name(entry->type));
   if (entry->shape.size() > kMaxRank) {
     return TensorError(from->name(), entry->name, "has more than {} dimensions", kMaxRank);
   }

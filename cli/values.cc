@@ -111,8 +111,8 @@ Status TensorValues::Dequantize(const Box& box, DType dtype, void* dst) {
     }
   }
   const DType storage = *ToDType(entry_.type);
-  args.y = ViewBox(static_cast<const void*>(raw_.data()), storage, part, info.mode,
-                   CodesPerElement(info.format, storage));
+  args.y =
+      ViewBox(static_cast<const void*>(raw_.data()), storage, part, info.mode, CodesPerElement(info.format, storage));
   args.dst_type = info.format;
   args.quant_mode = info.mode;
   args.group_size = info.group_size;

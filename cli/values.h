@@ -13,8 +13,8 @@ class TensorValues {
 
   // Whether there are numbers: not for C64 and types of less than a byte.
   bool readable() const;
-  // The tensor as [batch, row, column], rows being its dimension -2; boxes for Read are parts of it that are contiguous,
-  // whole rows or one row from a multiple of `unit` columns on, such as PieceSize makes.
+  // The tensor as [batch, row, column], rows being its dimension -2; boxes for Read are parts of it that are
+  // contiguous, whole rows or one row from a multiple of `unit` columns on, such as PieceSize makes.
   const Box& whole() const { return whole_; }
   int64_t unit() const;
 

@@ -44,6 +44,8 @@
 extern "C" {
 #endif
 
+// NOLINTBEGIN(modernize-use-using): this is C
+
 // Enumerations are int32_t, so that fields have the same size for every compiler and language.
 
 typedef int32_t kvant_status;
@@ -320,6 +322,8 @@ KVANT_API const char* kvant_active_target(void);
 
 // Chooses one for all later calls of the process; "auto" undoes it. KVANT_UNAVAILABLE: the name is not supported.
 KVANT_API kvant_status kvant_set_target(const char* name);
+
+// NOLINTEND(modernize-use-using)
 
 #ifdef __cplusplus
 }

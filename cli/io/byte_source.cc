@@ -67,7 +67,7 @@ Status ByteSource::Read(int64_t offset, void* dst, int64_t n) const {
 }
 
 Status OpenFile(const std::string& path, std::unique_ptr<ByteSource>* source) {
-  const std::string name = Printable(path);
+  const std::string name = PrintablePath(path);
   // Not blocking: opening a pipe must not wait for a writer.
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return SystemError(name, "cannot open", errno);

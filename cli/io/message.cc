@@ -51,6 +51,8 @@ std::string Printable(std::string_view text, size_t limit) {
   return out;
 }
 
+std::string PrintablePath(std::string_view path) { return Printable(path, std::string_view::npos); }
+
 std::string ShapeText(std::span<const int64_t> shape) {
   std::string out = "[";
   for (size_t d = 0; d < shape.size(); ++d) out += fmt::format("{}{}", d == 0 ? "" : ", ", shape[d]);

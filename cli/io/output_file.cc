@@ -94,7 +94,7 @@ std::string FolderOf(const std::string& path) {
 
 Status OutputFile::Create(const std::string& path, std::unique_ptr<OutputFile>* file) {
   std::unique_ptr<OutputFile> out(new OutputFile);
-  out->name_ = Printable(path);
+  out->name_ = PrintablePath(path);
   out->target_ = path;
   mode_t mode = 0;
   KVANT_RETURN_IF_ERROR(ResolveTarget(out->name_, &out->target_, &mode));

@@ -24,25 +24,31 @@ constexpr ForeignFormat kForeignFormats[] = {
     {"\x89HDF", "an HDF5 file"},
 };
 
-std::string Stem(const std::string& name) { return std::filesystem::path(name).stem().string(); }
+std::string Stem(const std::string& path) { return std::filesystem::path(path).stem().string(); }
 
 }  // namespace
 
 Status TensorFile::Open(const std::string& path, std::unique_ptr<TensorFile>* file) {
   std::unique_ptr<ByteSource> source;
   KVANT_RETURN_IF_ERROR(OpenFile(path, &source));
-  return Open(std::move(source), file);
+  return Open(std::move(source), path, file);
 }
 
-Status TensorFile::Open(std::unique_ptr<ByteSource> source, std::unique_ptr<TensorFile>* file) try {
+Status TensorFile::Open(std::unique_ptr<ByteSource> source, std::unique_ptr<TensorFile>* file) {
+  const std::string name = source->name();
+  return Open(std::move(source), name, file);
+}
+
+Status TensorFile::Open(std::unique_ptr<ByteSource> source, const std::string& path,
+                        std::unique_ptr<TensorFile>* file) try {
   const std::string& name = source->name();
   std::string start(9, '\0');
   KVANT_RETURN_IF_ERROR(source->Read(0, start.data(), std::min<int64_t>(source->size(), 9)));
 
   std::unique_ptr<TensorFile> opened(new TensorFile);
-  if (start.starts_with(kNpyMagic) || name.ends_with(".npy")) {
+  if (start.starts_with(kNpyMagic) || path.ends_with(".npy")) {
     opened->format_ = FileFormat::kNpy;
-    KVANT_RETURN_IF_ERROR(ReadNpy(*source, Stem(name), &opened->table_));
+    KVANT_RETURN_IF_ERROR(ReadNpy(*source, Stem(path), &opened->table_));
   } else {
     // A safetensors header length can look like one of these, but then a brace follows it.
     for (const ForeignFormat& foreign : kForeignFormats) {

@@ -22,6 +22,7 @@ class TensorFile {
   // The content decides the format, and the extension .npy where the content does not say .npy. The tensor of x.npy is
   // named "x". Fails as ReadSafetensors and ReadNpy say, and with kOutOfMemory for a header that memory cannot hold.
   static Status Open(const std::string& path, std::unique_ptr<TensorFile>* file);
+  // The same for any bytes; the source's name is the path.
   static Status Open(std::unique_ptr<ByteSource> source, std::unique_ptr<TensorFile>* file);
 
   const std::string& name() const { return source_->name(); }
@@ -41,6 +42,7 @@ class TensorFile {
 
  private:
   TensorFile() = default;
+  static Status Open(std::unique_ptr<ByteSource> source, const std::string& path, std::unique_ptr<TensorFile>* file);
 
   std::unique_ptr<ByteSource> source_;
   FileFormat format_ = FileFormat::kSafetensors;

@@ -128,6 +128,18 @@ TEST(TensorFile, ReadsNpyUnderTheNameOfItsFile) {
   }
 }
 
+TEST(TensorFile, TakesTheNameOfALongOrStrangePathAsItIs) {
+  const TempDir dir;
+  const std::string folder(200, 'd'), stem = "w\n" + std::string(200, 'w');
+  std::filesystem::create_directory(dir / folder);
+  const std::string path = dir / (folder + "/" + stem + ".npy");
+  WriteBytes(path, NpyBytes("{'descr': '|u1', 'fortran_order': False, 'shape': (1,), }", "x"));
+  EXPECT_NE(Opened(path)->Find(stem), nullptr);
+  WriteBytes(path, "no");
+  EXPECT_EQ(OpenStatus(path).message(), dir / (folder + "/w\\n" + std::string(200, 'w') +
+                                               ".npy: does not begin with the magic string of .npy files"));
+}
+
 TEST(TensorFile, SaysWhatIsThereInstead) {
   const TempDir dir;
   const auto error = [&](const char* name, std::string_view bytes) {

@@ -33,7 +33,7 @@ bool AddRange(int64_t begin, int64_t end, std::map<int64_t, int64_t>* ranges) {
 }  // namespace
 
 Status TensorFileWriter::Create(const std::string& path, TensorTable table, std::unique_ptr<TensorFileWriter>* writer) {
-  const std::string name = Printable(path);
+  const std::string name = PrintablePath(path);
   std::string header;
   if (path.ends_with(".safetensors")) {
     KVANT_RETURN_IF_ERROR(EncodeSafetensors(name, &table, &header));

@@ -138,28 +138,22 @@ void EncodeAll(const float* v, int64_t n, int32_t* codes) {
   for (int64_t i = 0; i < n; ++i) codes[i] = Codec::Encode(v[i]);
 }
 template <class Codec>
-void EncodeNumbers(const float* v, int64_t n, int32_t* codes) {
-  for (int64_t i = 0; i < n; ++i) codes[i] = Codec::EncodeNumber(v[i]);
-}
-template <class Codec>
-void EncodeAllInRange(const float* v, int64_t n, int32_t* codes) {
-  for (int64_t i = 0; i < n; ++i) codes[i] = Codec::EncodeInRange(v[i]);
-}
-template <class Codec>
 void DecodeAll(const int32_t* codes, int64_t n, float* v) {
   for (int64_t i = 0; i < n; ++i) v[i] = Codec::Decode(codes[i]);
 }
 
+// Encode says what the other two give for the inputs that they take.
 constexpr CodecFunctions kScalar[kNumCodecs] = {
-#define KVANT_ROW(name, Codec) \
-  {#name, EncodeAll<Codec>, EncodeNumbers<Codec>, EncodeAllInRange<Codec>, DecodeAll<Codec>},
+#define KVANT_ROW(name, Codec) {#name, EncodeAll<Codec>, nullptr, nullptr, DecodeAll<Codec>},
     KVANT_TEST_CODECS(KVANT_ROW)
 #undef KVANT_ROW
 };
 
 TargetFunctions FunctionsOf(Target target) { KVANT_RETURN_FOR_TARGET(target, Functions(), TargetFunctions{}) }
 
-// Inputs that a codec takes without saturating.
+// What Encode, EncodeNumber and EncodeInRange take.
+bool Any(int, float) { return true; }
+bool Number(int, float v) { return !std::isnan(v); }
 bool InRange(int codec, float v) {
   constexpr float kLimits[] = {127.5f, 7.5f, 464.0f, 61440.0f};
   return codec < 4 ? std::fabs(v) < kLimits[codec] : !std::isnan(v);
@@ -186,31 +180,31 @@ class SimdCodecTest : public ::testing::TestWithParam<Param> {
 
   // How many codes of a batch of inputs differ; names the first.
   int64_t Differences(const float* v) const {
-    float numbers[kBatch], in_range[kBatch];
-    for (int64_t i = 0; i < kBatch; ++i) {
-      numbers[i] = std::isnan(v[i]) ? 0 : v[i];
-      in_range[i] = InRange(GetParam().codec, v[i]) ? v[i] : 0;
-    }
-    return Compare("Encode", v, simd_.encode, scalar_.encode) +
-           Compare("EncodeNumber", numbers, simd_.encode_number, scalar_.encode_number) +
-           Compare("EncodeInRange", in_range, simd_.encode_in_range, scalar_.encode_in_range);
+    int32_t expected[kBatch];
+    scalar_.encode(v, kBatch, expected);
+    return Compare("Encode", simd_.encode, Any, v, expected) +
+           Compare("EncodeNumber", simd_.encode_number, Number, v, expected) +
+           Compare("EncodeInRange", simd_.encode_in_range, InRange, v, expected);
   }
 
   const CodecFunctions simd_ = FunctionsOf(GetParam().target).codecs[GetParam().codec];
   const CodecFunctions scalar_ = kScalar[GetParam().codec];
 
  private:
-  using EncodeFunction = void (*)(const float* v, int64_t n, int32_t* codes);
-
-  static int64_t Compare(const char* what, const float* v, EncodeFunction simd, EncodeFunction scalar) {
-    int32_t codes[kBatch], expected[kBatch];
-    simd(v, kBatch, codes);
-    scalar(v, kBatch, expected);
+  // Inputs that the function does not take become 0, whose code is 0 in all formats.
+  static int64_t Compare(const char* what, void (*encode)(const float* v, int64_t n, int32_t* codes),
+                         bool (*takes)(int codec, float v), const float* v, const int32_t* expected) {
+    float inputs[kBatch];
+    int32_t codes[kBatch];
+    const int codec = GetParam().codec;
+    for (int64_t i = 0; i < kBatch; ++i) inputs[i] = takes(codec, v[i]) ? v[i] : 0;
+    encode(inputs, kBatch, codes);
     int64_t differing = 0;
     for (int64_t i = 0; i < kBatch; ++i) {
-      if (codes[i] != expected[i] && differing++ == 0) {
+      const int32_t code = takes(codec, v[i]) ? expected[i] : 0;
+      if (codes[i] != code && differing++ == 0) {
         ADD_FAILURE() << what << " of " << std::hex << std::bit_cast<uint32_t>(v[i]) << " is " << codes[i]
-                      << ", expected " << expected[i];
+                      << ", expected " << code;
       }
     }
     return differing;
@@ -227,7 +221,7 @@ TEST_P(SimdCodecTest, EveryFloat16AndBFloat16) {
 TEST_P(SimdCodecTest, SampleOfFloat32) {
   std::mt19937 random(7);
   std::vector<float> v(kBatch);
-  for (uint32_t batch = 0; batch < 1 << 10; ++batch) {
+  for (uint32_t batch = 0; batch < 1 << 10; batch += SlowMachine() ? 31 : 1) {
     for (uint32_t i = 0; i < kBatch; ++i) v[i] = std::bit_cast<float>((batch * uint32_t{kBatch} + i) << 10 | i % 1021);
     ASSERT_EQ(Differences(v.data()), 0);
     // Random, half of it with exponents that formats have.

@@ -1,5 +1,5 @@
-// The captured activations in data/, for tests that should not run on random numbers. Reads what those files hold and no
-// other safetensors file.
+// The captured activations in data/, for tests that should not run on random numbers. Reads what those files hold and
+// no other safetensors file.
 #ifndef KVANT_TESTING_CAPTURED_H_
 #define KVANT_TESTING_CAPTURED_H_
 
@@ -34,7 +34,9 @@ inline TestTensor ReadCaptured(const std::string& folder, const std::string& fil
     }
     return list;
   };
-  const auto is = [&](const char* dtype) { return entry.find(std::string("\"dtype\":\"") + dtype + "\"") != std::string::npos; };
+  const auto is = [&](const char* dtype) {
+    return entry.find(std::string("\"dtype\":\"") + dtype + "\"") != std::string::npos;
+  };
   const DType dtype = is("F16")    ? DType::kFloat16
                       : is("BF16") ? DType::kBFloat16
                       : is("I64")  ? DType::kInt64

@@ -2,21 +2,16 @@
 #ifndef KVANT_TESTING_EACH_TARGET_H_
 #define KVANT_TESTING_EACH_TARGET_H_
 
-#include <gtest/gtest.h>
-
-#include <string>
-
 #include "kvant/testing/pools.h"
 
 namespace kvant::testing {
 
-// Calls f once on each target, the scalar reference among them, under a trace that names it.
+// Calls f(target) once on each target, the scalar reference among them.
 template <class Function>
 void OnEachTarget(const Function& f) {
   for (const Target target : SupportedTargets()) {
-    SCOPED_TRACE(std::string(Name(target)));
     const ScopedTarget scoped(target);
-    f();
+    f(target);
   }
 }
 

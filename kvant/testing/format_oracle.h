@@ -107,14 +107,14 @@ class FloatFormatOracle {
     return at < 0 || nan ? nullptr : &values_[static_cast<size_t>(at)];
   }
 
-  std::vector<Value> values_;      // ascending
+  std::vector<Value> values_;         // ascending
   std::array<int, 128> positions_{};  // in values_, by code
   bool hifloat8_ = false;
 };
 
 inline const FloatFormatOracle& FloatOracleOf(Format format) {
-  static const FloatFormatOracle kE4M3 = FloatFormatOracle::Fp8(3, 7, 0x7E), kE5M2 = FloatFormatOracle::Fp8(2, 15, 0x7B),
-                                 kHiFloat8 = FloatFormatOracle::HiFloat8();
+  static const FloatFormatOracle kE4M3 = FloatFormatOracle::Fp8(3, 7, 0x7E),
+                                 kE5M2 = FloatFormatOracle::Fp8(2, 15, 0x7B), kHiFloat8 = FloatFormatOracle::HiFloat8();
   return format == Format::kFloat8E4M3FN ? kE4M3 : format == Format::kFloat8E5M2 ? kE5M2 : kHiFloat8;
 }
 

@@ -35,9 +35,8 @@ inline constexpr FpWord kUpBits = 1 << 22, kDownBits = 2 << 22, kTowardZeroBits 
 #endif
 
 inline std::vector<FpWord> OddFpWords() {
-  return {kDefaultFpWord | kFlushBits,           kDefaultFpWord | kUpBits,
-          kDefaultFpWord | kDownBits,            kDefaultFpWord | kTowardZeroBits | kFlushBits,
-          kDefaultFpWord | kUpBits | kFlushBits};
+  return {kDefaultFpWord | kFlushBits, kDefaultFpWord | kUpBits, kDefaultFpWord | kDownBits,
+          kDefaultFpWord | kTowardZeroBits | kFlushBits, kDefaultFpWord | kUpBits | kFlushBits};
 }
 
 // A state for a scope; Unchanged() says whether it still is the one that was set.

@@ -18,16 +18,16 @@ inline const std::vector<QuantMode> kModes = {QuantMode::kPerToken, QuantMode::k
 
 // How the numbers of one row, tensor or channel look.
 enum class Values : uint8_t {
-  kModerate,     // around a power of two near 1
-  kAnyPower,     // around any power of two
-  kPositive,     // of one sign
+  kModerate,  // around a power of two near 1
+  kAnyPower,  // around any power of two
+  kPositive,  // of one sign
   kNegative,
-  kConstant,     // all the same number
-  kZeros,        // of both signs
-  kSubnormal,    // a few units of the smallest subnormal
-  kLarge,        // near the largest number: ranges overflow
-  kTies,         // multiples of half a step of INT8 and INT4
-  kOneSpecial,   // moderate, and one infinity or NaN
+  kConstant,    // all the same number
+  kZeros,       // of both signs
+  kSubnormal,   // a few units of the smallest subnormal
+  kLarge,       // near the largest number: ranges overflow
+  kTies,        // multiples of half a step of INT8 and INT4
+  kOneSpecial,  // moderate, and one infinity or NaN
   kAnyBits,
 };
 inline constexpr int kNumValues = 11;
@@ -65,8 +65,8 @@ class ValueSource {
       case Values::kLarge:
         return (OneIn(rng, 2) ? 1.0f : -1.0f) * (1 - std::fabs(Moderate(rng)) * 0x1p-4f) * Largest();
       case Values::kTies:
-        return std::ldexp(OneIn(rng, 8) ? (OneIn(rng, 2) ? 254.0f : 14.0f) : static_cast<float>(Uniform(rng, -254, 254)),
-                          power_ - 4);
+        return std::ldexp(
+            OneIn(rng, 8) ? (OneIn(rng, 2) ? 254.0f : 14.0f) : static_cast<float>(Uniform(rng, -254, 254)), power_ - 4);
       case Values::kAnyBits:
         return AnyBits(rng);
       default:
@@ -128,7 +128,8 @@ inline void FillSmooth(TestTensor& t, Rng& rng) {
 // Cumulative end rows of 1..6 experts, some of them empty.
 inline TestTensor RandomGroups(int64_t rows, Layout layout, Rng& rng) {
   std::vector<int64_t> ends;
-  for (int64_t i = Uniform(rng, 0, 5); i > 0; --i) ends.push_back(OneIn(rng, 3) && !ends.empty() ? ends.back() : Uniform(rng, 0, rows));
+  for (int64_t i = Uniform(rng, 0, 5); i > 0; --i)
+    ends.push_back(OneIn(rng, 3) && !ends.empty() ? ends.back() : Uniform(rng, 0, rows));
   ends.push_back(rows);
   std::sort(ends.begin(), ends.end());
   const bool wide = OneIn(rng, 2);
@@ -183,7 +184,9 @@ inline RowwiseProblem RandomProblem(Rng& rng, Format format, DType x_dtype, Shap
   const int64_t packed = CodesPerElement(format, storage);
   shape.back() = (shape.back() + packed - 1) / packed * packed;
   if (format == Format::kHiFloat8 && OneIn(rng, 2)) {
-    p.dst_type_max = OneIn(rng, 2) ? 15 : std::ldexp(static_cast<double>(Uniform(rng, 1, 1 << 20)), static_cast<int>(Uniform(rng, -50, -5)));
+    p.dst_type_max = OneIn(rng, 2) ? 15
+                                   : std::ldexp(static_cast<double>(Uniform(rng, 1, 1 << 20)),
+                                                static_cast<int>(Uniform(rng, -50, -5)));
   }
   const auto layout = [&](Layout l) { return odd && OneIn(rng, 2) ? l : Layout::kContiguous; };
   p.x = TestTensor(x_dtype, shape, layout(Layout::kStridedInput), rng);

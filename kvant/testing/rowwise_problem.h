@@ -1,6 +1,6 @@
 // A row-wise problem with its tensors, and what dynamic_quant, its parts and their compositions have to make of it: the
-// formulas, an element at a time, over the whole tensor at once. Shares nothing with kvant/rowwise, numerics and formats
-// but names and types.
+// formulas, an element at a time, over the whole tensor at once. Shares nothing with kvant/rowwise, numerics and
+// formats but names and types.
 #ifndef KVANT_TESTING_ROWWISE_PROBLEM_H_
 #define KVANT_TESTING_ROWWISE_PROBLEM_H_
 

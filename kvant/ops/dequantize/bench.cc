@@ -2,7 +2,7 @@
 
 #include "kvant/core/target.h"
 #include "kvant/ops/dequantize/dequantize.h"
-#include "kvant/rowwise/bench_util.h"
+#include "kvant/testing/bench_util.h"
 
 namespace kvant {
 namespace {

@@ -57,14 +57,14 @@ template <class Out, class Block>
 KVANT_INLINE void CoverRow(size_t n, size_t size, const Out* x, bool stream, const Block& block) {
   constexpr size_t kLine = 64 / sizeof(Out);
   size_t i = 0;
-  if (HWY_UNLIKELY(stream) && n >= 4 * size && reinterpret_cast<uintptr_t>(x) % sizeof(Out) == 0) {
+  if (HWY_UNLIKELY(stream) && n >= 4 * HWY_MAX(size, kLine) && reinterpret_cast<uintptr_t>(x) % sizeof(Out) == 0) {
     const size_t into_line = reinterpret_cast<uintptr_t>(x) % 64 / sizeof(Out);
-    if (into_line != 0) {
-      block(0, false);
-      i = size + (kLine - (into_line + size) % kLine) % kLine;
-      if (i != size) block(i - size, false);
+    const size_t start = into_line == 0 ? 0 : size + (2 * kLine - into_line - size % kLine) % kLine;
+    for (; i < start; i += size) block(HWY_MIN(i, start - size), false);
+    const size_t step = HWY_MAX(size, kLine);
+    for (i = start; i + step + size <= n || i + step == n; i += step) {
+      for (size_t j = 0; j < step; j += size) block(i + j, true);
     }
-    for (; i + 2 * size <= n || i + size == n; i += size) block(i, true);
   }
   for (; i + size <= n; i += size) block(i, false);
   if (i < n) block(n - size, false);
@@ -127,7 +127,9 @@ void DecodeRows(const DecodeArgs& a) {
     if constexpr (kFormat == Format::kInt4 && kHasNibbleTable<Out>) {
       const NibbleTable<Out> table(p.Scale(0), p.Offset(0));
       if (n >= kNibbleBlock) {
-        CoverRow(n, kNibbleBlock, x, a.stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
+        // Blocks begin with whole bytes of codes, so also where they follow the cache lines of x.
+        const bool stream = a.stream && reinterpret_cast<uintptr_t>(x) % (2 * sizeof(Out)) == 0;
+        CoverRow(n, kNibbleBlock, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
           table.Store(codes + i / 2, x + i, s);
         });
         continue;

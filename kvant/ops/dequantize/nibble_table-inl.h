@@ -21,10 +21,10 @@ inline constexpr bool kHasNibbleTable =
 template <class Out>
 struct NibbleTable;
 
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 // Elements that Store writes.
 inline constexpr size_t kNibbleBlock = 32;
 
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 // What a vector of codes becomes.
 KVANT_INLINE F NibbleResults(I codes, F scale, F offset) {
   return Canonical(Reconstruct<VectorLanes>(VectorLanes::ToFloat(codes), scale, offset));

@@ -21,7 +21,7 @@ namespace HWY_NAMESPACE {
 
 using I = VectorLanes::I;
 
-// 2 N elements of a format with one code to a byte. By reference, because vectors of SVE cannot be members of anything.
+// 2 N elements of a format with one code to a byte.
 template <Format kFormat>
 KVANT_INLINE void LoadNumbers(const uint8_t* codes, F& a, F& b) {
   if constexpr (kFormat == Format::kInt8) {

@@ -14,6 +14,8 @@ HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
 
+#include "kvant/formats/codecs.inc"
+
 using F = VectorLanes::F;
 
 // The 16-bit lanes of a whole vector: 2 N elements.
@@ -22,15 +24,12 @@ using V16 = hn::Vec<D16>;
 
 KVANT_INLINE V16 Set16(uint16_t v) { return hn::Set(D16(), v); }
 
-// Patterns of fp16 or bf16 to fp32: two vectors, the first N elements in `a`.
-template <class Small>
-KVANT_INLINE void Widen(V16 patterns, F& a, F& b) {
-  const VectorLanes::DF df;
-  const hn::Repartition<Small, VectorLanes::DF> ds;
-  const hn::Half<decltype(ds)> half;
-  const auto v = hn::BitCast(ds, patterns);
-  a = hn::PromoteTo(df, hn::LowerHalf(half, v));
-  b = hn::PromoteTo(df, hn::UpperHalf(half, v));
+// bf16 patterns to fp32: two vectors, the first N elements in `a`. By reference, because vectors of SVE cannot be members.
+KVANT_INLINE void WidenBFloat16(V16 patterns, F& a, F& b) {
+  const VectorLanes::DU du;
+  const hn::Half<D16> half;
+  a = hn::BitCast(VectorLanes::DF(), hn::ShiftLeft<16>(hn::PromoteTo(du, hn::LowerHalf(half, patterns))));
+  b = hn::BitCast(VectorLanes::DF(), hn::ShiftLeft<16>(hn::PromoteTo(du, hn::UpperHalf(half, patterns))));
 }
 
 // Bit 7 of a code as the sign of a 16-bit pattern.
@@ -38,18 +37,45 @@ KVANT_INLINE V16 WithSign(V16 code, V16 magnitude) {
   return hn::Or(magnitude, hn::And(hn::ShiftLeft<8>(code), Set16(0x8000)));
 }
 
-// An E5M2 code is the high half of an fp16.
-KVANT_INLINE void DecodeFloat8E5M2(V16 code, F& a, F& b) { Widen<hwy::float16_t>(hn::ShiftLeft<8>(code), a, b); }
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
 
-// An E4M3 value is 2^8 times the fp16 with the same fields; converting takes care of subnormals.
-KVANT_INLINE void DecodeFloat8E4M3FN(V16 code, F& a, F& b) {
-  const V16 magnitude = hn::And(hn::ShiftLeft<7>(code), Set16(0x3F80));
-  // The one NaN has all bits set.
-  const V16 number = hn::IfThenElse(hn::Eq(magnitude, Set16(0x3F80)), Set16(0x7E00), magnitude);
-  Widen<hwy::float16_t>(WithSign(code, number), a, b);
-  a = VectorLanes::Mul(a, VectorLanes::Set(256.0f));
-  b = VectorLanes::Mul(b, VectorLanes::Set(256.0f));
+KVANT_INLINE void WidenFloat16(V16 patterns, F& a, F& b) {
+#if HWY_TARGET == HWY_AVX3
+  a = F{_mm512_cvtph_ps(_mm512_castsi512_si256(patterns.raw))};
+  b = F{_mm512_cvtph_ps(_mm512_extracti64x4_epi64(patterns.raw, 1))};
+#else
+  a = F{_mm256_cvtph_ps(_mm256_castsi256_si128(patterns.raw))};
+  b = F{_mm256_cvtph_ps(_mm256_extracti128_si256(patterns.raw, 1))};
+#endif
 }
+
+// An E5M2 code is the high half of an fp16. An E4M3 value is 2^8 times the fp16 with the same fields; the conversion
+// takes care of subnormals.
+template <Format kFormat>
+KVANT_INLINE void DecodeFp8(V16 code, F& a, F& b) {
+  if constexpr (kFormat == Format::kFloat8E5M2) {
+    WidenFloat16(hn::ShiftLeft<8>(code), a, b);
+  } else {
+    const V16 magnitude = hn::And(hn::ShiftLeft<7>(code), Set16(0x3F80));
+    // The one NaN has all bits set.
+    const V16 number = hn::IfThenElse(hn::Eq(magnitude, Set16(0x3F80)), Set16(0x7E00), magnitude);
+    WidenFloat16(WithSign(code, number), a, b);
+    a = VectorLanes::Mul(a, VectorLanes::Set(256.0f));
+    b = VectorLanes::Mul(b, VectorLanes::Set(256.0f));
+  }
+}
+
+#else
+
+template <Format kFormat>
+KVANT_INLINE void DecodeFp8(V16 code, F& a, F& b) {
+  const VectorLanes::DI di;
+  const hn::Half<D16> half;
+  a = CodecOf<VectorLanes, kFormat>::Decode(hn::PromoteTo(di, hn::LowerHalf(half, code)));
+  b = CodecOf<VectorLanes, kFormat>::Decode(hn::PromoteTo(di, hn::UpperHalf(half, code)));
+}
+
+#endif
 
 // HIFLOAT8 values have at most four significant bits and are bf16 numbers.
 #if HWY_TARGET == HWY_AVX3
@@ -84,7 +110,7 @@ KVANT_INLINE void DecodeHiFloat8(V16 code, F& a, F& b) {
   const __mmask32 upper = _mm512_test_epi16_mask(code.raw, _mm512_set1_epi16(0x40));
   const V16 number = WithSign(code, V16{_mm512_mask_blend_epi16(upper, low, high)});
   const __mmask32 nan = _mm512_cmpeq_epi16_mask(code.raw, _mm512_set1_epi16(0x80));
-  Widen<hwy::bfloat16_t>(V16{_mm512_mask_mov_epi16(number.raw, nan, _mm512_set1_epi16(0x7FC0))}, a, b);
+  WidenBFloat16(V16{_mm512_mask_mov_epi16(number.raw, nan, _mm512_set1_epi16(0x7FC0))}, a, b);
 }
 
 #else
@@ -119,7 +145,7 @@ KVANT_INLINE void DecodeHiFloat8(V16 code, F& a, F& b) {
   magnitude = hn::Xor(magnitude, equals(number, 0x6F, 0x4740 ^ 0x7F80));  // would be 1.5 * 2^15, is infinity
   const V16 positive = hn::VecFromMask(d16, hn::RebindMask(d16, hn::Gt(hn::BitCast(di16, number), hn::Zero(di16))));
   magnitude = hn::And(magnitude, positive);
-  Widen<hwy::bfloat16_t>(hn::Or(WithSign(code, magnitude), equals(code, 0x80, 0x7FC0)), a, b);
+  WidenBFloat16(hn::Or(WithSign(code, magnitude), equals(code, 0x80, 0x7FC0)), a, b);
 }
 
 #endif
@@ -129,12 +155,10 @@ KVANT_INLINE void LoadSmallFloats(const uint8_t* codes, F& a, F& b) {
   const D16 d16;
   const hn::Rebind<uint8_t, D16> d8;
   const V16 code = hn::PromoteTo(d16, hn::LoadU(d8, codes));
-  if constexpr (kFormat == Format::kFloat8E4M3FN) {
-    DecodeFloat8E4M3FN(code, a, b);
-  } else if constexpr (kFormat == Format::kFloat8E5M2) {
-    DecodeFloat8E5M2(code, a, b);
-  } else {
+  if constexpr (kFormat == Format::kHiFloat8) {
     DecodeHiFloat8(code, a, b);
+  } else {
+    DecodeFp8<kFormat>(code, a, b);
   }
 }
 

@@ -24,10 +24,12 @@ constexpr char kData[] = KVANT_SOURCE_DIR "/data";
 
 class DynamicQuantData : public ::testing::TestWithParam<const char*> {
  protected:
-  TestTensor Read(const std::string& file, const std::string& name) { return testing::ReadCaptured(kData, file, name, rng_); }
+  TestTensor Read(const std::string& file, const std::string& name) {
+    return testing::ReadCaptured(kData, file, name, rng_);
+  }
 
-  // Every element comes back, by (y - offset) * scale in double, within half a step of its code and what the rounding of
-  // offset and quotient adds.
+  // Every element comes back, by (y - offset) * scale in double, within half a step of its code and what the rounding
+  // of offset and quotient adds.
   static void ExpectRoundTrip(RowwiseProblem& p) {
     const std::vector<uint8_t> codes = p.Codes();
     const std::vector<float> mapped = p.Mapped();
@@ -37,7 +39,8 @@ class DynamicQuantData : public ::testing::TestWithParam<const char*> {
       const double value = testing::DecodeByDefinition(p.format, codes[i]);
       const double error = std::fabs((value - offset) * scale - mapped[i]);
       const double rounding = 0x1p-22 * (std::fabs(offset) + testing::RangeByDefinition(p.format, 0));
-      ASSERT_LE(error, scale * (testing::GapByDefinition(p.format, codes[i]) / 2 + rounding)) << p.Describe() << " element " << i;
+      ASSERT_LE(error, scale * (testing::GapByDefinition(p.format, codes[i]) / 2 + rounding))
+          << p.Describe() << " element " << i;
     }
   }
 
@@ -89,7 +92,8 @@ TEST(DynamicQuantSmoothData, ComesBack) {
   }
 }
 
-// Why there are smooth scales, offsets and groups at all: on these activations each makes the mean error of INT4 smaller.
+// Why there are smooth scales, offsets and groups at all: on these activations each makes the mean error of INT4
+// smaller.
 TEST(DynamicQuantSmoothData, WhatEachOptionIsFor) {
   Rng rng(3);
   const auto error_of = [&](bool symmetric, int64_t group_size) {

@@ -41,7 +41,8 @@ RowwiseProblem Sensitive(Format format, QuantMode mode, bool symmetric, Shape sh
   std::vector<float> values(static_cast<size_t>(p.x.elements()));
   for (size_t i = 0; i < values.size(); ++i) {
     const auto set = p.ParamOf(static_cast<int64_t>(i));
-    values[i] = std::ldexp(testing::Moderate(rng), mode == QuantMode::kPerTensor ? -140 : static_cast<int>(set % 160) - 148);
+    values[i] =
+        std::ldexp(testing::Moderate(rng), mode == QuantMode::kPerTensor ? -140 : static_cast<int>(set % 160) - 148);
   }
   p.x.SetFloats(values);
   p.x.Keep();
@@ -159,8 +160,9 @@ TEST(DynamicQuantEnvironment, CallsFromManyThreads) {
     threads.emplace_back([&, t] {
       Rng rng(100 + t);
       for (int i = 0; i < 60 && failures[t].empty(); ++i) {
-        RowwiseProblem p = testing::RandomProblem(rng, testing::PickFrom(rng, kFormats), testing::PickFrom(rng, testing::kFloats),
-                                         testing::RandomShape(rng, testing::Uniform(rng, 1, 4), 4000), true);
+        RowwiseProblem p =
+            testing::RandomProblem(rng, testing::PickFrom(rng, kFormats), testing::PickFrom(rng, testing::kFloats),
+                                   testing::RandomShape(rng, testing::Uniform(rng, 1, 4), 4000), true);
         failures[t] = CheckDynamicQuant(p, p.Expect());
       }
     });
@@ -182,8 +184,9 @@ TEST(DynamicQuantEnvironment, AnyNumberOfThreads) {
       std::string nested = "not run";
       const ThreadPool pool(3);
       const std::function<void()> body = [&] { nested = CheckDynamicQuant(p, expected, {pool.get()}); };
-      pool.get()->run(pool.get()->pool, 1, [](void* arg, int) { (*static_cast<const std::function<void()>*>(arg))(); },
-                      const_cast<std::function<void()>*>(&body));
+      pool.get()->run(
+          pool.get()->pool, 1, [](void* arg, int) { (*static_cast<const std::function<void()>*>(arg))(); },
+          const_cast<std::function<void()>*>(&body));
       EXPECT_EQ(nested, "");
     }
   }

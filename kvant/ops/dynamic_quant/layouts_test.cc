@@ -1,5 +1,5 @@
-// One problem in many layouts: results are those of contiguous tensors, byte for byte, and what lies between the elements
-// stays as it was.
+// One problem in many layouts: results are those of contiguous tensors, byte for byte, and what lies between the
+// elements stays as it was.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -72,7 +72,8 @@ RowwiseProblem Contiguous(Format format, DType dtype, QuantMode mode, const Shap
   p.x.SetFloats(values);
   p.x.Keep();
   if (with_smooth) {
-    p.smooth.emplace(PickFrom(rng, kFloats), Shape{shape[shape.size() - (mode == QuantMode::kPerChannel ? 2 : 1)]}, rng);
+    p.smooth.emplace(PickFrom(rng, kFloats), Shape{shape[shape.size() - (mode == QuantMode::kPerChannel ? 2 : 1)]},
+                     rng);
     FillSmooth(*p.smooth, rng);
   }
   return p;

@@ -32,7 +32,8 @@ TEST(DynamicQuantRandom, AnyProblem) {
   Rng rng(1);
   const ThreadPool one(1), two(2), three(3), seven(7);
   const ReversePool reverse(5);
-  const std::vector<const ParallelFor*> pools = {one.get(), two.get(), three.get(), seven.get(), reverse.get(), nullptr};
+  const std::vector<const ParallelFor*> pools = {one.get(),   two.get(),     three.get(),
+                                                 seven.get(), reverse.get(), nullptr};
   const int rounds = SlowMachine() ? 300 : 2500;
   for (int i = 0; i < rounds; ++i) {
     const int64_t budget = OneIn(rng, 40) ? 150000 : OneIn(rng, 3) ? 20000 : 3000;
@@ -66,8 +67,8 @@ TEST(DynamicQuantRandom, ThreadsAndStoresDoNotMatter) {
   ThreadPool two(2), three(3), seven(7);
   const ReversePool reverse(7);
   const std::vector<const ParallelFor*> pools = {&SerialFor(), two.get(), three.get(), seven.get(), reverse.get()};
-  const std::vector<Shape> shapes = {{200000}, {1, 200000}, {2, 100008}, {3, 70000}, {1600, 128}, {40, 5008},
-                                     {100000, 2}, {7, 130, 256}};
+  const std::vector<Shape> shapes = {{200000},    {1, 200000}, {2, 100008}, {3, 70000},
+                                     {1600, 128}, {40, 5008},  {100000, 2}, {7, 130, 256}};
   int round = 0;
   for (const Shape& shape : shapes) {
     for (const QuantMode mode : testing::kModes) {

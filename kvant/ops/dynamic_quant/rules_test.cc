@@ -77,12 +77,10 @@ TEST_F(DynamicQuantRules, ThePlainCallIsLegal) {
 
 TEST_F(DynamicQuantRules, X) {
   FailsEarly(kValue, "x is missing", [](auto& a) { a.x = {}; });
-  FailsEarly(kValue, "x has no dimensions, expected at least 1", [&](auto& a) {
-    a.x = ConstTensorView(m_, DType::kFloat16, {});
-  });
-  FailsEarly(kValue, "x has 33 dimensions, at most 32 are supported", [&](auto& a) {
-    a.x = ConstTensorView(m_, DType::kFloat16, Shape(33, 1));
-  });
+  FailsEarly(kValue, "x has no dimensions, expected at least 1",
+             [&](auto& a) { a.x = ConstTensorView(m_, DType::kFloat16, {}); });
+  FailsEarly(kValue, "x has 33 dimensions, at most 32 are supported",
+             [&](auto& a) { a.x = ConstTensorView(m_, DType::kFloat16, Shape(33, 1)); });
   FailsEarly(kValue, "x.shape[1] is -3, a size cannot be negative", [&](auto& a) {
     a.x = ConstTensorView(m_, DType::kFloat16, {2, -3, 8});
   });
@@ -90,10 +88,11 @@ TEST_F(DynamicQuantRules, X) {
   FailsEarly(kValue, "x has shape [2, 3, 8] but no memory", [](auto& a) {
     a.x = ConstTensorView(nullptr, DType::kFloat16, {2, 3, 8});
   });
-  for (const DType dtype : {DType::kInt8, DType::kUInt8, DType::kInt32, DType::kInt64, DType::kFloat8E4M3FN,
-                            DType::kFloat8E5M2}) {
-    FailsEarly(kType, "x is " + std::string(Name(dtype)) + ", expected float16, bfloat16 or float32",
-               [&](auto& a) { a.x = ConstTensorView(m_, dtype, {2, 3, 8}); });
+  for (const DType dtype :
+       {DType::kInt8, DType::kUInt8, DType::kInt32, DType::kInt64, DType::kFloat8E4M3FN, DType::kFloat8E5M2}) {
+    FailsEarly(kType, "x is " + std::string(Name(dtype)) + ", expected float16, bfloat16 or float32", [&](auto& a) {
+      a.x = ConstTensorView(m_, dtype, {2, 3, 8});
+    });
   }
   FailsEarly(kValue, "x has shape [8], quant_mode perchannel needs at least 2 dimensions", [&](auto& a) {
     a.x = ConstTensorView(m_, DType::kFloat16, {8});
@@ -226,7 +225,8 @@ TEST_F(DynamicQuantRules, GroupIndexValues) {
   Fails(kRange, "group_index[0] is -1, outside the 0..6 rows of x", ends({-1, 6}));
   Fails(kRange, "group_index[1] is 7, outside the 0..6 rows of x", ends({2, 7}));
   Fails(kRange, "group_index[1] is 4294967302, outside the 0..6 rows of x", ends({2, 4294967302}));
-  Fails(kRange, "group_index[2] is 3, but group_index[1] is 4: cumulative end rows cannot decrease", ends({0, 4, 3, 6}));
+  Fails(kRange, "group_index[2] is 3, but group_index[1] is 4: cumulative end rows cannot decrease",
+        ends({0, 4, 3, 6}));
   Fails(kRange, "group_index ends at 5, but x has 6 rows", ends({2, 5}));
   Fails(kRange, "group_index is empty, but x has 6 rows", ends({}));
   Fails(kRange, "group_index ends at 0, but x has 1 row", [&](auto& a) {
@@ -248,12 +248,15 @@ TEST_F(DynamicQuantRules, GroupIndexValues) {
 TEST_F(DynamicQuantRules, Codes) {
   Fails(kValue, "y is missing", [](auto& a) { a.y = {}; });
   Fails(kValue, "y is on a CUDA device, expected a CPU tensor", [](auto& a) { a.y.set_device(Device::kCuda); });
-  Fails(kValue, "y has shape [2, 3, 8] but no memory",
-        [](auto& a) { a.y = TensorView(nullptr, DType::kInt8, {2, 3, 8}); });
-  Fails(kValue, "y has shape [2, 3, 9], expected [2, 3, 8]",
-        [](auto& a) { a.y = TensorView(a.y.data(), DType::kInt8, {2, 3, 9}); });
-  Fails(kValue, "y has shape [6, 8], expected [2, 3, 8]",
-        [](auto& a) { a.y = TensorView(a.y.data(), DType::kInt8, {6, 8}); });
+  Fails(kValue, "y has shape [2, 3, 8] but no memory", [](auto& a) {
+    a.y = TensorView(nullptr, DType::kInt8, {2, 3, 8});
+  });
+  Fails(kValue, "y has shape [2, 3, 9], expected [2, 3, 8]", [](auto& a) {
+    a.y = TensorView(a.y.data(), DType::kInt8, {2, 3, 9});
+  });
+  Fails(kValue, "y has shape [6, 8], expected [2, 3, 8]", [](auto& a) {
+    a.y = TensorView(a.y.data(), DType::kInt8, {6, 8});
+  });
   const auto stored = [&](Format format, DType dtype, Shape shape) {
     return [format, dtype, shape](DynamicQuantArgs& a) {
       a.dst_type = format;
@@ -289,14 +292,17 @@ TEST_F(DynamicQuantRules, ScaleAndOffset) {
     Fails(kValue, name + " is missing", with([](auto& t) { t = {}; }));
     Fails(kValue, name + " is on a CUDA device, expected a CPU tensor",
           with([](auto& t) { t.set_device(Device::kCuda); }));
-    Fails(kValue, name + " has shape [2, 3] but no memory",
-          with([](auto& t) { t = TensorView(nullptr, DType::kFloat32, {2, 3}); }));
-    Fails(kType, name + " is float16, expected float32",
-          with([](auto& t) { t = TensorView(t.data(), DType::kFloat16, {2, 3}); }));
+    Fails(kValue, name + " has shape [2, 3] but no memory", with([](auto& t) {
+            t = TensorView(nullptr, DType::kFloat32, {2, 3});
+          }));
+    Fails(kType, name + " is float16, expected float32", with([](auto& t) {
+            t = TensorView(t.data(), DType::kFloat16, {2, 3});
+          }));
     Fails(kValue, name + " has shape [6], expected [2, 3]",
           with([](auto& t) { t = TensorView(t.data(), DType::kFloat32, {6}); }));
-    Fails(kValue, name + " has shape [2, 3, 1], expected [2, 3]",
-          with([](auto& t) { t = TensorView(t.data(), DType::kFloat32, {2, 3, 1}); }));
+    Fails(kValue, name + " has shape [2, 3, 1], expected [2, 3]", with([](auto& t) {
+            t = TensorView(t.data(), DType::kFloat32, {2, 3, 1});
+          }));
   }
   Fails(kValue, "offset was given, but symmetric quantization has none", [](auto& a) { a.symmetric = true; });
   Fails(kValue, "scale has shape [2, 3], expected [1]", [](auto& a) { a.quant_mode = QuantMode::kPerTensor; });
@@ -315,16 +321,19 @@ TEST_F(DynamicQuantRules, Overlap) {
     a.offset = TensorView(a.offset.data(), DType::kFloat32, {2, 3}, {1, 1});
   });
   Fails(kValue, "y and scale share memory", [](auto& a) { a.scale = TensorView(a.y.data(), DType::kFloat32, {2, 3}); });
-  Fails(kValue, "y and offset share memory",
-        [](auto& a) { a.offset = TensorView(a.y.data(), DType::kFloat32, {2, 3}); });
+  Fails(kValue, "y and offset share memory", [](auto& a) {
+    a.offset = TensorView(a.y.data(), DType::kFloat32, {2, 3});
+  });
   Fails(kValue, "scale and offset share memory", [](auto& a) { a.offset = a.scale; });
   Fails(kValue, "x and y share memory", [](auto& a) {
     a.y = TensorView(static_cast<char*>(const_cast<void*>(a.x.data())) + 95, DType::kInt8, {2, 3, 8});
   });
-  Fails(kValue, "x and scale share memory",
-        [](auto& a) { a.scale = TensorView(const_cast<void*>(a.x.data()), DType::kFloat32, {2, 3}); });
-  Fails(kValue, "x and offset share memory",
-        [](auto& a) { a.offset = TensorView(const_cast<void*>(a.x.data()), DType::kFloat32, {2, 3}); });
+  Fails(kValue, "x and scale share memory", [](auto& a) {
+    a.scale = TensorView(const_cast<void*>(a.x.data()), DType::kFloat32, {2, 3});
+  });
+  Fails(kValue, "x and offset share memory", [](auto& a) {
+    a.offset = TensorView(const_cast<void*>(a.x.data()), DType::kFloat32, {2, 3});
+  });
   Fails(kValue, "smooth_scales and y share memory",
         [](auto& a) { a.smooth_scales = ConstTensorView(a.y.data(), DType::kFloat16, {8}); });
   Fails(kValue, "smooth_scales and scale share memory",

@@ -36,7 +36,8 @@ RowwiseProblem MakeSets(Format format, DType dtype, QuantMode mode, bool symmetr
   p.x = TestTensor(dtype, channels ? Shape{length, sets} : Shape{sets, length}, rng);
   std::vector<float> values(static_cast<size_t>(sets * length));
   for (int64_t s = 0; s < sets; ++s) {
-    for (int64_t i = 0; i < length; ++i) values[static_cast<size_t>(channels ? i * sets + s : s * length + i)] = f(s, i, rng);
+    for (int64_t i = 0; i < length; ++i)
+      values[static_cast<size_t>(channels ? i * sets + s : s * length + i)] = f(s, i, rng);
   }
   p.x.SetFloats(values);
   p.x.Keep();
@@ -60,12 +61,13 @@ TEST_P(EveryBinade, OfX) {
       for (const QuantMode mode : {QuantMode::kPerToken, QuantMode::kPerChannel}) {
         for (int64_t l = 0; l < Lengths(); ++l) {
           const int64_t length = mode == QuantMode::kPerChannel ? 9 : kLengths[l];
-          RowwiseProblem p = MakeSets(format, dtype, mode, symmetric, 2 * 278, length, rng, [](int64_t s, int64_t i, Rng& r) {
-            const int power = static_cast<int>(s / 2) - 150;
-            // The largest element, then anything; the second row of a binade lies on one side of 0, away from it.
-            const float v = i == 0 ? 1 + static_cast<float>(Uniform(r, 0, 255)) / 256 : testing::Moderate(r) / 4;
-            return std::ldexp(s % 2 == 0 || i == 0 ? v : 1 + std::fabs(v) / 2, power);
-          });
+          RowwiseProblem p =
+              MakeSets(format, dtype, mode, symmetric, 2 * 278, length, rng, [](int64_t s, int64_t i, Rng& r) {
+                const int power = static_cast<int>(s / 2) - 150;
+                // The largest element, then anything; the second row of a binade lies on one side of 0, away from it.
+                const float v = i == 0 ? 1 + static_cast<float>(Uniform(r, 0, 255)) / 256 : testing::Moderate(r) / 4;
+                return std::ldexp(s % 2 == 0 || i == 0 ? v : 1 + std::fabs(v) / 2, power);
+              });
           ASSERT_EQ(CheckOnEachTarget(p), "");
         }
       }
@@ -88,7 +90,8 @@ TEST_P(EveryBinade, OfSmoothScales) {
       for (int64_t s = 0; s < sets; ++s) {
         p.group_index->Set(s, static_cast<int32_t>(s + 1));
         for (int64_t i = 0; i < length; ++i) {
-          const float wide = std::ldexp(1.25f, static_cast<int>(s) - 150 - static_cast<int>(i % 3 == 0 ? Uniform(rng, 0, 40) : 0));
+          const float wide =
+              std::ldexp(1.25f, static_cast<int>(s) - 150 - static_cast<int>(i % 3 == 0 ? Uniform(rng, 0, 40) : 0));
           p.smooth->Set(s * length + i, wide);
         }
       }
@@ -107,15 +110,16 @@ TEST_P(EveryBinade, AroundTheThresholds) {
   const int powers[] = {-101, -100, -77, -76, -51, -50, -44, 124, 125, 126};
   for (const bool symmetric : {true, false}) {
     for (const int64_t length : kLengths) {
-      RowwiseProblem p = MakeSets(format, DType::kFloat32, QuantMode::kPerToken, symmetric, std::size(powers) * 3, length, rng,
-                                  [&](int64_t s, int64_t i, Rng& g) {
-                                    const int step = static_cast<int>(s % 3) - 1;
-                                    const auto bits = static_cast<uint32_t>((127 + powers[s / 3]) << 23) + static_cast<uint32_t>(step);
-                                    const float scale = std::bit_cast<float>(bits);
-                                    // The extremes first: their scale is this one, or rounds to a neighbour.
-                                    if (symmetric) return i == 0 ? scale * d : scale * std::min(d, 2 * d * testing::Moderate(g) / 4);
-                                    return i == 0 ? 0 : i == 1 ? scale * r : scale * r * std::fabs(testing::Moderate(g)) / 4;
-                                  });
+      RowwiseProblem p =
+          MakeSets(format, DType::kFloat32, QuantMode::kPerToken, symmetric, std::size(powers) * 3, length, rng,
+                   [&](int64_t s, int64_t i, Rng& g) {
+                     const int step = static_cast<int>(s % 3) - 1;
+                     const auto bits = static_cast<uint32_t>((127 + powers[s / 3]) << 23) + static_cast<uint32_t>(step);
+                     const float scale = std::bit_cast<float>(bits);
+                     // The extremes first: their scale is this one, or rounds to a neighbour.
+                     if (symmetric) return i == 0 ? scale * d : scale * std::min(d, 2 * d * testing::Moderate(g) / 4);
+                     return i == 0 ? 0 : i == 1 ? scale * r : scale * r * std::fabs(testing::Moderate(g)) / 4;
+                   });
       ASSERT_EQ(CheckOnEachTarget(p), "");
     }
   }
@@ -164,7 +168,8 @@ TEST_P(EveryBinade, TinyAmongOrdinary) {
           if (smooth) {
             const int64_t n = p.x.shape()[mode == QuantMode::kPerChannel ? 0 : 1];
             p.smooth.emplace(DType::kFloat32, Shape{n}, rng);
-            for (int64_t i = 0; i < n; ++i) p.smooth->Set(i, i % 7 == 3 ? -1.5f : std::ldexp(1.5f, i % 5 == 0 ? -126 : 0));
+            for (int64_t i = 0; i < n; ++i)
+              p.smooth->Set(i, i % 7 == 3 ? -1.5f : std::ldexp(1.5f, i % 5 == 0 ? -126 : 0));
             p.smooth->Keep();
           }
           ASSERT_EQ(CheckOnEachTarget(p), "");

@@ -1,7 +1,9 @@
 // Results that can be worked out by hand, and the shapes of results.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <optional>
@@ -56,7 +58,8 @@ void Gives(const Given& g, const Bytes& codes, const Numbers& scales, const Numb
   }
   p.MakeOutputs(rng);
   RowwiseProblem::Expected expected;
-  for (const int code : codes) expected.codes.push_back(static_cast<uint8_t>(code & (g.format == Format::kInt4 ? 15 : 255)));
+  for (const int code : codes)
+    expected.codes.push_back(static_cast<uint8_t>(code & (g.format == Format::kInt4 ? 15 : 255)));
   for (size_t i = 0; i < scales.size(); ++i) {
     expected.params.push_back({scales[i], offsets.empty() ? 0 : offsets[i]});
   }
@@ -99,7 +102,8 @@ TEST(DynamicQuant, Floats) {
 }
 
 TEST(DynamicQuant, ZeroRows) {
-  for (const Format format : {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kFloat8E5M2, Format::kHiFloat8}) {
+  for (const Format format :
+       {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kFloat8E5M2, Format::kHiFloat8}) {
     for (const DType dtype : {DType::kFloat16, DType::kBFloat16, DType::kFloat32}) {
       // A scale of 0 makes every code 0x00, of -0 too.
       Gives({{1, 2}, {0, -0.0f}, format, true, QuantMode::kPerToken, dtype}, {0, 0}, {0});
@@ -115,7 +119,8 @@ TEST(DynamicQuant, ZeroRows) {
 }
 
 TEST(DynamicQuant, ConstantRowsStandOnTheFloor) {
-  // 3 / 1e-12 = 3e12, beside which 127 is rounded away: the offset is -3e12, the code 0, and 0 + 3e12 times the scale 3.
+  // 3 / 1e-12 = 3e12, beside which 127 is rounded away: the offset is -3e12, the code 0, and 0 + 3e12 times the
+  // scale 3.
   const float quotient = 3 / kFloor;
   EXPECT_EQ(127 - quotient, -quotient);
   Gives({{1, 4}, {3, 3, 3, 3}}, {0, 0, 0, 0}, {kFloor}, {-quotient});
@@ -160,14 +165,14 @@ TEST(DynamicQuant, SubnormalScales) {
   // 512 units / 127 = 4.03, so 4 units, and 512 / 4 = 128 saturates; 1 unit / 127 underflows to a scale of 0.
   Gives({{2, 2}, {0x1p-140f, -0x1p-140f, 0x1p-149f, 0}, Format::kInt8, true}, {127, -128, 0, 0}, {0x1p-147f, 0});
   Gives({{1, 2}, {0x1p-149f, -0x1p-149f}, Format::kFloat8E4M3FN, true}, {0, 0}, {0});
-  Gives({{1, 2}, {0x1p-133f, -0x1p-133f}, Format::kInt8, true, QuantMode::kPerToken, DType::kBFloat16},
-        {127, -127}, {0x1.02p-140f});
+  Gives({{1, 2}, {0x1p-133f, -0x1p-133f}, Format::kInt8, true, QuantMode::kPerToken, DType::kBFloat16}, {127, -127},
+        {0x1.02p-140f});
 }
 
 TEST(DynamicQuant, GroupsOfARow) {
   const Numbers x = {127, 1, 0, -254, 2, 508, 4, 8};
-  Gives({{1, 8}, x, Format::kInt8, true, QuantMode::kPerToken, DType::kFloat32, {}, 2}, {127, 1, 0, -127, 0, 127, 64, 127},
-        {1, 2, 4, 8.0f / 127});
+  Gives({{1, 8}, x, Format::kInt8, true, QuantMode::kPerToken, DType::kFloat32, {}, 2},
+        {127, 1, 0, -127, 0, 127, 64, 127}, {1, 2, 4, 8.0f / 127});
   // One group is the whole row, but for the shape of scale.
   for (const int64_t group_size : {0, 8}) {
     Gives({{1, 8}, x, Format::kInt8, true, QuantMode::kPerToken, DType::kFloat32, {}, group_size},
@@ -182,6 +187,61 @@ TEST(DynamicQuant, PerTensorAndPerChannel) {
   // Smooth scales of perchannel multiply rows.
   Gives({{2, 2}, {127, -127, 1, 2}, Format::kInt8, true, QuantMode::kPerChannel, DType::kFloat32, {2, 127}},
         {127, -127, 64, 127}, {2, 2});
+}
+
+// Multiplying by a reciprocal, of the scale or of D, would be another operator.
+TEST(DynamicQuant, Divides) {
+  const float seventh = 1.0f / 7;
+  Numbers x = {7 * 127};
+  Bytes codes = {127};
+  int differ = 0;
+  for (int k = 0; k < 126; ++k) {
+    x.push_back(7 * (static_cast<float>(k) + 0.5f));  // a tie, to the even code
+    codes.push_back(k + k % 2);
+    differ += std::nearbyint(x.back() * seventh) != codes.back();
+  }
+  EXPECT_GT(differ, 0);
+  Gives({{127}, x, Format::kInt8, true}, codes, {7});
+  const float amax = 9;
+  EXPECT_NE(amax / 127, amax * (1.0f / 127));
+  Gives({{1}, {amax}, Format::kInt8, true}, {127}, {amax / 127});
+}
+
+TEST(DynamicQuant, AnyRank) {
+  Shape shape(32, 1);
+  shape[3] = shape[31] = 2;
+  for (const QuantMode mode : {QuantMode::kPerToken, QuantMode::kPerTensor, QuantMode::kPerChannel}) {
+    const Numbers scales = mode == QuantMode::kPerToken    ? Numbers{1, 2}
+                           : mode == QuantMode::kPerTensor ? Numbers{2}
+                                                           : Numbers{1, 2.0f / 127, 2, 64.0f / 127};
+    const Bytes codes = mode == QuantMode::kPerToken    ? Bytes{127, 2, 127, 32}
+                        : mode == QuantMode::kPerTensor ? Bytes{64, 1, 127, 32}
+                                                        : Bytes{127, 127, 127, 127};
+    Gives({shape, {127, 2, 254, 64}, Format::kInt8, true, mode}, codes, scales);
+  }
+}
+
+// Rows 0 and 1 belong to the last but one and the last of 3000 experts.
+TEST(DynamicQuant, MoreExpertsThanRows) {
+  testing::Rng rng(2);
+  RowwiseProblem p;
+  p.symmetric = true;
+  p.x = testing::TestTensor(DType::kBFloat16, {2, 2}, rng);
+  p.x.SetFloats({1, 127, 254, 2});
+  p.x.Keep();
+  p.group_index.emplace(DType::kInt64, Shape{3000}, rng);
+  p.smooth.emplace(DType::kFloat32, Shape{3000, 2}, rng);
+  for (int64_t i = 0; i < 3000; ++i) {
+    p.group_index->Set(i, std::max<int64_t>(i - 2997, 0));
+    for (int64_t k = 0; k < 2; ++k) p.smooth->Set(2 * i + k, static_cast<float>(i - 2997));
+  }
+  p.group_index->Keep();
+  p.smooth->Keep();
+  p.MakeOutputs(rng);
+  RowwiseProblem::Expected expected;
+  expected.codes = {1, 127, 127, 1};
+  expected.params = {{1, 0}, {4, 0}};
+  EXPECT_EQ(CheckOnEachTarget(p, expected), "");
 }
 
 TEST(DynamicQuant, NothingToDo) {

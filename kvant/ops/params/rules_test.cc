@@ -68,22 +68,26 @@ TEST_F(ParamsRules, Tensors) {
   MinMaxFails(kValue, "offset is missing", [](auto& a) { a.offset = {}; });
   AmaxFails(kType, "amax is float16, expected float32", [](auto& a) { a.amax = As(a.amax, DType::kFloat16, {2, 3}); });
   AmaxFails(kType, "scale is int32, expected float32", [](auto& a) { a.scale = As(a.scale, DType::kInt32, {2, 3}); });
-  MinMaxFails(kType, "min is bfloat16, expected float32",
-              [](auto& a) { a.min = As(a.min, DType::kBFloat16, {2, 3}); });
+  MinMaxFails(kType, "min is bfloat16, expected float32", [](auto& a) { a.min = As(a.min, DType::kBFloat16, {2, 3}); });
   MinMaxFails(kType, "max is int8, expected float32", [](auto& a) { a.max = As(a.max, DType::kInt8, {2, 3}); });
-  MinMaxFails(kType, "offset is float16, expected float32",
-              [](auto& a) { a.offset = As(a.offset, DType::kFloat16, {2, 3}); });
-  AmaxFails(kValue, "scale has shape [6], expected [2, 3]", [](auto& a) { a.scale = As(a.scale, DType::kFloat32, {6}); });
-  MinMaxFails(kValue, "max has shape [3, 2], expected [2, 3]",
-              [](auto& a) { a.max = As(a.max, DType::kFloat32, {3, 2}); });
+  MinMaxFails(kType, "offset is float16, expected float32", [](auto& a) {
+    a.offset = As(a.offset, DType::kFloat16, {2, 3});
+  });
+  AmaxFails(kValue, "scale has shape [6], expected [2, 3]",
+            [](auto& a) { a.scale = As(a.scale, DType::kFloat32, {6}); });
+  MinMaxFails(kValue, "max has shape [3, 2], expected [2, 3]", [](auto& a) {
+    a.max = As(a.max, DType::kFloat32, {3, 2});
+  });
   MinMaxFails(kValue, "offset has shape [], expected [2, 3]",
               [](auto& a) { a.offset = As(a.offset, DType::kFloat32, {}); });
   MinMaxFails(kValue, "min has 33 dimensions, at most 32 are supported",
               [](auto& a) { a.min = As(a.min, DType::kFloat32, Shape(33, 1)); });
-  AmaxFails(kValue, "amax.shape[0] is -2, a size cannot be negative",
-            [](auto& a) { a.amax = As(a.amax, DType::kFloat32, {-2, 3}); });
-  AmaxFails(kValue, "amax has shape [2, 3] but no memory",
-            [](auto& a) { a.amax = ConstTensorView(nullptr, DType::kFloat32, {2, 3}); });
+  AmaxFails(kValue, "amax.shape[0] is -2, a size cannot be negative", [](auto& a) {
+    a.amax = As(a.amax, DType::kFloat32, {-2, 3});
+  });
+  AmaxFails(kValue, "amax has shape [2, 3] but no memory", [](auto& a) {
+    a.amax = ConstTensorView(nullptr, DType::kFloat32, {2, 3});
+  });
   AmaxFails(kValue, "amax is on a CUDA device, expected a CPU tensor",
             [](auto& a) { a.amax.set_device(Device::kCuda); });
   MinMaxFails(kValue, "scale is on a CUDA device, expected a CPU tensor",
@@ -91,7 +95,8 @@ TEST_F(ParamsRules, Tensors) {
 }
 
 TEST_F(ParamsRules, DstTypeMax) {
-  AmaxFails(kValue, "dst_type_max is 15, but dst_type is int8: it is for hifloat8", [](auto& a) { a.dst_type_max = 15; });
+  AmaxFails(kValue, "dst_type_max is 15, but dst_type is int8: it is for hifloat8",
+            [](auto& a) { a.dst_type_max = 15; });
   MinMaxFails(kValue, "dst_type_max is 40000, expected 0 to 32768", [](auto& a) {
     a.dst_type = Format::kHiFloat8;
     a.dst_type_max = 40000;
@@ -105,8 +110,9 @@ TEST_F(ParamsRules, DstTypeMax) {
 // Results may be statistics as they are, but not half of one.
 TEST_F(ParamsRules, Overlap) {
   MinMaxFails(kValue, "scale and offset share memory", [](auto& a) { a.offset = a.scale; });
-  MinMaxFails(kValue, "elements of offset share memory: shape [2, 3], strides [0, 1]",
-              [](auto& a) { a.offset = TensorView(a.offset.data(), DType::kFloat32, {2, 3}, {0, 1}); });
+  MinMaxFails(kValue, "elements of offset share memory: shape [2, 3], strides [0, 1]", [](auto& a) {
+    a.offset = TensorView(a.offset.data(), DType::kFloat32, {2, 3}, {0, 1});
+  });
   float buffer[16] = {};
   MinMaxFails(kValue, "min and scale share memory", [&](auto& a) {
     a.min = ConstTensorView(buffer, DType::kFloat32, {2, 3});

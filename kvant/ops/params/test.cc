@@ -123,8 +123,10 @@ TEST(Params, EqualTheFormulas) {
     const Format format = kFormats[static_cast<size_t>(i) % 5];
     const double most = format == Format::kHiFloat8 && i % 2 == 0 ? 15.3 : 0;
     const Shape shape = i < 5 ? Shape{} : testing::RandomShape(rng, Uniform(rng, 1, 5), 300);
-    TestTensor min(DType::kFloat32, shape, Layout::kStridedInput, rng), max(DType::kFloat32, shape, Layout::kStridedInput, rng);
-    TestTensor scale(DType::kFloat32, shape, Layout::kStrided, rng), offset(DType::kFloat32, shape, Layout::kStrided, rng);
+    TestTensor min(DType::kFloat32, shape, Layout::kStridedInput, rng),
+        max(DType::kFloat32, shape, Layout::kStridedInput, rng);
+    TestTensor scale(DType::kFloat32, shape, Layout::kStrided, rng),
+        offset(DType::kFloat32, shape, Layout::kStrided, rng);
     for (int64_t k = 0; k < min.elements(); ++k) {
       float low = testing::AnyFloat(rng), high = testing::AnyFloat(rng);
       if (k % 2 == 0 && high < low) std::swap(low, high);
@@ -143,7 +145,7 @@ TEST(Params, EqualTheFormulas) {
       symmetric.push_back(ParamsByDefinition(s, true, format, most));
       asymmetric.push_back(ParamsByDefinition(s, false, format, most));
     }
-    const auto expect = [&](TestTensor& t, const std::vector<ScaleAndOffset>& params, float ScaleAndOffset::* member) {
+    const auto expect = [&](TestTensor& t, const std::vector<ScaleAndOffset>& params, float ScaleAndOffset::*member) {
       for (int64_t k = 0; k < t.elements(); ++k) {
         ASSERT_EQ(t.Get<uint32_t>(k), BitsOf(params[static_cast<size_t>(k)].*member))
             << Name(format) << " min " << min.Get<float>(k) << " max " << max.Get<float>(k);

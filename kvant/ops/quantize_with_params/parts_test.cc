@@ -46,8 +46,7 @@ Status Measure(RowStatsArgs args, bool symmetric, StatisticTensors& out) {
 // Parameters go into p.scale and p.offset.
 Status Finish(RowwiseProblem& p, StatisticTensors& s) {
   if (p.symmetric) return ParamsFromAmax({s.max.view(), p.format, p.dst_type_max, p.scale.view()});
-  return ParamsFromMinMax(
-      {s.min.view(), s.max.view(), p.format, p.dst_type_max, p.scale.view(), p.offset->view()});
+  return ParamsFromMinMax({s.min.view(), s.max.view(), p.format, p.dst_type_max, p.scale.view(), p.offset->view()});
 }
 
 TEST(Parts, GiveTheBytesOfDynamicQuant) {
@@ -55,8 +54,9 @@ TEST(Parts, GiveTheBytesOfDynamicQuant) {
   const int rounds = SlowMachine() ? 150 : 1200;
   for (int i = 0; i < rounds; ++i) {
     const int64_t budget = OneIn(rng, 40) ? 150000 : OneIn(rng, 3) ? 20000 : 3000;
-    RowwiseProblem whole = RandomProblem(rng, kFormats[static_cast<size_t>(i) % 5], kFloats[static_cast<size_t>(i) / 5 % 3],
-                                         testing::RandomShape(rng, Uniform(rng, 1, 5), budget), OneIn(rng, 2));
+    RowwiseProblem whole =
+        RandomProblem(rng, kFormats[static_cast<size_t>(i) % 5], kFloats[static_cast<size_t>(i) / 5 % 3],
+                      testing::RandomShape(rng, Uniform(rng, 1, 5), budget), OneIn(rng, 2));
     RowwiseProblem parts = whole;
     StatisticTensors statistics(parts, rng);
     for (const Target target : SupportedTargets()) {
@@ -90,14 +90,14 @@ View Slice(const View& v, int d, int64_t from, int64_t n) {
   return View(data + from * v.stride(d) * ByteSize(v.dtype()), v.dtype(), shape, v.strides());
 }
 
-// Both pieces of a tensor that is cut along what is reduced: the last dimension, perchannel the one before it. Each piece
-// knows its own statistics; merged, they make the parameters with which each encodes its own codes.
+// Both pieces of a tensor that is cut along what is reduced: the last dimension, perchannel the one before it. Each
+// piece knows its own statistics; merged, they make the parameters with which each encodes its own codes.
 TEST(Parts, GiveTheBytesOfDynamicQuantWhenTheTensorIsCut) {
   Rng rng(2);
   for (int i = 0; i < 600; ++i) {
     const Shape shape = {Uniform(rng, 1, 5), Uniform(rng, 2, 9), 8 * Uniform(rng, 2, 60)};
-    RowwiseProblem p = RandomProblem(rng, kFormats[static_cast<size_t>(i) % 5], kFloats[static_cast<size_t>(i) / 5 % 3], shape,
-                                     OneIn(rng, 2));
+    RowwiseProblem p = RandomProblem(rng, kFormats[static_cast<size_t>(i) % 5], kFloats[static_cast<size_t>(i) / 5 % 3],
+                                     shape, OneIn(rng, 2));
     p.group_size = 0;
     p.MakeOutputs(p.y.dtype(), Layout::kContiguous, Layout::kContiguous, rng);
     FillX(p, rng);
@@ -154,7 +154,8 @@ TEST(Parts, OneGroupIsTheWholeRow) {
   Rng rng(3);
   for (int i = 0; i < 60; ++i) {
     const Format format = i % 2 == 0 ? Format::kInt8 : Format::kInt4;
-    RowwiseProblem row = RandomProblem(rng, format, kFloats[static_cast<size_t>(i) % 3], {7, 2 * Uniform(rng, 1, 700)}, false);
+    RowwiseProblem row =
+        RandomProblem(rng, format, kFloats[static_cast<size_t>(i) % 3], {7, 2 * Uniform(rng, 1, 700)}, false);
     row.mode = QuantMode::kPerToken;
     row.smooth.reset();
     row.group_index.reset();

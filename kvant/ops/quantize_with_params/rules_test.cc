@@ -60,8 +60,9 @@ TEST_F(QuantizeWithParamsRules, ThePlainCallsAreLegal) {
 
 TEST_F(QuantizeWithParamsRules, Inputs) {
   FailsEarly(kValue, "x is missing", [](auto& a) { a.x = {}; });
-  FailsEarly(kType, "x is int32, expected float16, bfloat16 or float32",
-             [&](auto& a) { a.x = ConstTensorView(memory_, DType::kInt32, {2, 3, 8}); });
+  FailsEarly(kType, "x is int32, expected float16, bfloat16 or float32", [&](auto& a) {
+    a.x = ConstTensorView(memory_, DType::kInt32, {2, 3, 8});
+  });
   FailsEarly(kValue, "group_size is 5, which does not divide x.shape[-1] = 8", [](auto& a) { a.group_size = 5; });
   FailsEarly(kValue, "group_size is 2, but dst_type is float8_e5m2: groups are for int8 and int4", [](auto& a) {
     a.group_size = 2;
@@ -92,14 +93,16 @@ TEST_F(QuantizeWithParamsRules, GroupIndexValues) {
 
 TEST_F(QuantizeWithParamsRules, Parameters) {
   FailsEarly(kValue, "scale is missing", [](auto& a) { a.scale = {}; });
-  FailsEarly(kType, "scale is float16, expected float32",
-             [](auto& a) { a.scale = ConstTensorView(a.scale.data(), DType::kFloat16, {2, 3}); });
+  FailsEarly(kType, "scale is float16, expected float32", [](auto& a) {
+    a.scale = ConstTensorView(a.scale.data(), DType::kFloat16, {2, 3});
+  });
   FailsEarly(kValue, "scale has shape [6], expected [2, 3]",
              [](auto& a) { a.scale = ConstTensorView(a.scale.data(), DType::kFloat32, {6}); });
   FailsEarly(kValue, "offset has shape [1], expected [2, 3]",
              [](auto& a) { a.offset = ConstTensorView(a.offset.data(), DType::kFloat32, {1}); });
-  FailsEarly(kType, "offset is int32, expected float32",
-             [](auto& a) { a.offset = ConstTensorView(a.offset.data(), DType::kInt32, {2, 3}); });
+  FailsEarly(kType, "offset is int32, expected float32", [](auto& a) {
+    a.offset = ConstTensorView(a.offset.data(), DType::kInt32, {2, 3});
+  });
   FailsEarly(kValue, "scale has shape [2, 3], expected [1]", [](auto& a) { a.quant_mode = QuantMode::kPerTensor; });
   FailsEarly(kValue, "scale has shape [2, 3], expected [2, 8]", [](auto& a) { a.quant_mode = QuantMode::kPerChannel; });
   FailsEarly(kValue, "scale has shape [2, 3], expected [2, 3, 4]", [](auto& a) { a.group_size = 2; });
@@ -109,10 +112,12 @@ TEST_F(QuantizeWithParamsRules, Parameters) {
 
 TEST_F(QuantizeWithParamsRules, Codes) {
   Fails(kValue, "y is missing", [](auto& a) { a.y = {}; });
-  Fails(kType, "y is uint8, but codes of int8 are stored as int8",
-        [](auto& a) { a.y = TensorView(a.y.data(), DType::kUInt8, {2, 3, 8}); });
-  Fails(kValue, "y has shape [2, 3, 7], expected [2, 3, 8]",
-        [](auto& a) { a.y = TensorView(a.y.data(), DType::kInt8, {2, 3, 7}); });
+  Fails(kType, "y is uint8, but codes of int8 are stored as int8", [](auto& a) {
+    a.y = TensorView(a.y.data(), DType::kUInt8, {2, 3, 8});
+  });
+  Fails(kValue, "y has shape [2, 3, 7], expected [2, 3, 8]", [](auto& a) {
+    a.y = TensorView(a.y.data(), DType::kInt8, {2, 3, 7});
+  });
   Fails(kValue, "y has stride 2 in its packed last dimension, expected 1", [](auto& a) {
     a.dst_type = Format::kInt4;
     a.y = TensorView(a.y.data(), DType::kUInt8, {2, 3, 4}, {24, 8, 2});
@@ -120,14 +125,18 @@ TEST_F(QuantizeWithParamsRules, Codes) {
 }
 
 TEST_F(QuantizeWithParamsRules, Overlap) {
-  Fails(kValue, "elements of y share memory: shape [2, 3, 8], strides [24, 4, 1]",
-        [](auto& a) { a.y = TensorView(a.y.data(), DType::kInt8, {2, 3, 8}, {24, 4, 1}); });
-  Fails(kValue, "x and y share memory",
-        [](auto& a) { a.y = TensorView(const_cast<void*>(a.x.data()), DType::kInt8, {2, 3, 8}); });
-  Fails(kValue, "scale and y share memory",
-        [](auto& a) { a.scale = ConstTensorView(a.y.data(), DType::kFloat32, {2, 3}); });
-  Fails(kValue, "offset and y share memory",
-        [](auto& a) { a.offset = ConstTensorView(a.y.data(), DType::kFloat32, {2, 3}); });
+  Fails(kValue, "elements of y share memory: shape [2, 3, 8], strides [24, 4, 1]", [](auto& a) {
+    a.y = TensorView(a.y.data(), DType::kInt8, {2, 3, 8}, {24, 4, 1});
+  });
+  Fails(kValue, "x and y share memory", [](auto& a) {
+    a.y = TensorView(const_cast<void*>(a.x.data()), DType::kInt8, {2, 3, 8});
+  });
+  Fails(kValue, "scale and y share memory", [](auto& a) {
+    a.scale = ConstTensorView(a.y.data(), DType::kFloat32, {2, 3});
+  });
+  Fails(kValue, "offset and y share memory", [](auto& a) {
+    a.offset = ConstTensorView(a.y.data(), DType::kFloat32, {2, 3});
+  });
   Fails(kValue, "smooth_scales and y share memory",
         [](auto& a) { a.smooth_scales = ConstTensorView(a.y.data(), DType::kFloat16, {8}); });
 }

@@ -79,7 +79,8 @@ ScaleAndOffset RandomParams(const ScaleAndOffset& own, Rng& rng) {
     case 1:  // codes run out of range on one side, or on both
       return {own.scale * (0.25f + std::fabs(testing::Moderate(rng))), own.offset + 4 * testing::Moderate(rng)};
     case 2:
-      return {std::ldexp(testing::Moderate(rng), static_cast<int>(Uniform(rng, -140, 120))), testing::Moderate(rng) * 100};
+      return {std::ldexp(testing::Moderate(rng), static_cast<int>(Uniform(rng, -140, 120))),
+              testing::Moderate(rng) * 100};
     case 3:
       return {own.scale, std::ldexp(testing::Moderate(rng), static_cast<int>(Uniform(rng, -140, 120)))};
     case 4:
@@ -122,16 +123,17 @@ void Gives(Format format, const ScaleAndOffset& given, bool symmetric, float x, 
     p.x.Keep();
     p.MakeOutputs(rng);
     SetParams(p, std::vector<ScaleAndOffset>(static_cast<size_t>(p.params()), given), Layout::kContiguous, rng);
-    EXPECT_EQ(Check(p, std::vector<uint8_t>(600, static_cast<uint8_t>(code & (format == Format::kInt4 ? 15 : 255)))), "");
+    EXPECT_EQ(Check(p, std::vector<uint8_t>(600, static_cast<uint8_t>(code & (format == Format::kInt4 ? 15 : 255)))),
+              "");
   }
 }
 
 TEST(QuantizeWithParams, ValuesByHand) {
-  Gives(Format::kInt8, {2, 0}, true, 7, 4);     // 3.5 ties to 4
+  Gives(Format::kInt8, {2, 0}, true, 7, 4);  // 3.5 ties to 4
   Gives(Format::kInt8, {2, 0}, true, 1e9f, 127);
   Gives(Format::kInt8, {2, 0}, true, -kInf, -128);
   Gives(Format::kInt8, {2, 10.25f}, false, 7, 14);
-  Gives(Format::kInt8, {-2, 0}, true, 7, -4);   // any scale is divided by
+  Gives(Format::kInt8, {-2, 0}, true, 7, -4);         // any scale is divided by
   Gives(Format::kInt4, {0.5f, -1}, false, 3.25f, 6);  // 5.5 ties to 6
   Gives(Format::kInt4, {0.5f, -1}, false, -100, -8);
   Gives(Format::kFloat8E4M3FN, {1, 0}, true, 1e6f, 0x7E);
@@ -158,7 +160,8 @@ TEST(QuantizeWithParams, AScaleOfZero) {
 TEST(QuantizeWithParams, FloatingPointStateNeitherMattersNorChanges) {
   Rng rng(3);
   for (int i = 0; i < 40; ++i) {
-    RowwiseProblem p = RandomProblem(rng, kFormats[static_cast<size_t>(i) % 5], kFloats[static_cast<size_t>(i) % 3], {30, 64}, false);
+    RowwiseProblem p =
+        RandomProblem(rng, kFormats[static_cast<size_t>(i) % 5], kFloats[static_cast<size_t>(i) % 3], {30, 64}, false);
     std::vector<ScaleAndOffset> params = p.Expect().params;
     for (ScaleAndOffset& one : params) one = RandomParams(one, rng);
     SetParams(p, params, Layout::kContiguous, rng);

@@ -76,8 +76,9 @@ TEST_F(RowStatsRules, ThePlainCallsAreLegal) {
 
 TEST_F(RowStatsRules, Inputs) {
   AllFail(kValue, "x is missing", [](auto& a) { a.x = {}; });
-  AllFail(kType, "x is int8, expected float16, bfloat16 or float32",
-          [&](auto& a) { a.x = ConstTensorView(memory_, DType::kInt8, {2, 3, 8}); });
+  AllFail(kType, "x is int8, expected float16, bfloat16 or float32", [&](auto& a) {
+    a.x = ConstTensorView(memory_, DType::kInt8, {2, 3, 8});
+  });
   AllFail(kValue, "x has no dimensions, expected at least 1",
           [&](auto& a) { a.x = ConstTensorView(memory_, DType::kFloat16, {}); });
   AllFail(kValue, "x has shape [8], quant_mode perchannel needs at least 2 dimensions", [&](auto& a) {
@@ -128,10 +129,12 @@ TEST_F(RowStatsRules, Results) {
 
 TEST_F(RowStatsRules, Overlap) {
   MinMaxFails(kValue, "min and max share memory", [](auto& a) { a.max = a.min; });
-  MinMaxFails(kValue, "elements of max share memory: shape [2, 3], strides [1, 1]",
-              [](auto& a) { a.max = TensorView(a.max.data(), DType::kFloat32, {2, 3}, {1, 1}); });
-  AmaxFails(kValue, "x and amax share memory",
-            [](auto& a) { a.amax = TensorView(const_cast<void*>(a.x.data()), DType::kFloat32, {2, 3}); });
+  MinMaxFails(kValue, "elements of max share memory: shape [2, 3], strides [1, 1]", [](auto& a) {
+    a.max = TensorView(a.max.data(), DType::kFloat32, {2, 3}, {1, 1});
+  });
+  AmaxFails(kValue, "x and amax share memory", [](auto& a) {
+    a.amax = TensorView(const_cast<void*>(a.x.data()), DType::kFloat32, {2, 3});
+  });
   MinMaxFails(kValue, "smooth_scales and max share memory",
               [](auto& a) { a.smooth_scales = ConstTensorView(a.max.data(), DType::kFloat16, {8}); });
 }

@@ -183,7 +183,8 @@ TEST(RowStats, FloatingPointStateNeitherMattersNorChanges) {
     // Products of which many are subnormal.
     p.smooth.emplace(DType::kFloat32, Shape{p.mode == QuantMode::kPerChannel ? 40 : 37}, rng);
     p.group_index.reset();
-    for (int64_t k = 0; k < p.smooth->elements(); ++k) p.smooth->Set(k, std::ldexp(1.0f / 3, -static_cast<int>(4 * k % 150)));
+    for (int64_t k = 0; k < p.smooth->elements(); ++k)
+      p.smooth->Set(k, std::ldexp(1.0f / 3, -static_cast<int>(4 * k % 150)));
     p.smooth->Keep();
     const std::vector<Statistics> expected = p.Measured(p.Mapped());
     Stats stats(p, Layout::kContiguous, rng);

@@ -1,0 +1,126 @@
+// A static quantization with everything it needs, and its result by the formula, an element at a time.
+#ifndef KVANT_OPS_QUANTIZE_PROBLEM_TEST_UTIL_H_
+#define KVANT_OPS_QUANTIZE_PROBLEM_TEST_UTIL_H_
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "kvant/ops/quantize/quantize.h"
+#include "kvant/testing/format_oracle.h"
+#include "kvant/testing/random_problem.h"
+#include "kvant/testing/tensors.h"
+
+namespace kvant::testing {
+
+// HIFLOAT8 with hybrid rounding: from |E| = 4 on the discarded bits themselves decide.
+inline uint8_t EncodeHybrid(float v) {
+  const float magnitude = std::fabs(v);
+  const int bits = std::bit_cast<int>(magnitude), exponent = (bits >> 23) - 127, size = std::abs(exponent);
+  if (std::isnan(v) || size < 4 || exponent > 15 || exponent < -23) return EncodeByDefinition(Format::kHiFloat8, v);
+  const int fraction = bits & 0x7FFFFF, low = bits & 16383;
+  float rounded;
+  if (exponent == -23) {
+    rounded = (fraction >> 10) + 8192 >= low ? 0x1p-22f : 0;
+  } else {
+    const int discarded = 23 - (size < 8 ? 2 : size < 16 ? 1 : 0);
+    const int rest = fraction & ((1 << discarded) - 1);
+    const bool up = rest != 0 && rest >> (discarded - 14) >= low;
+    rounded = std::bit_cast<float>(((bits >> discarded) + (up ? 1 : 0)) << discarded);
+  }
+  return EncodeByDefinition(Format::kHiFloat8, std::copysign(rounded, v));
+}
+
+struct QuantizeProblem {
+  Format format = Format::kInt8;
+  int axis = -1;
+  bool reciprocal = false, has_zero = false;
+  RoundMode round_mode = RoundMode::kRint;
+  TestTensor x, scales, zero_points, y;
+
+  QuantizeArgs Args() {
+    QuantizeArgs args;
+    args.x = x.view();
+    args.scales = scales.view();
+    if (has_zero) args.zero_points = zero_points.view();
+    args.dst_type = format;
+    args.axis = axis;
+    args.reciprocal_scale = reciprocal;
+    args.round_mode = round_mode;
+    args.y = y.view();
+    return args;
+  }
+
+  void MakeY(Rng& rng, Layout layout = Layout::kContiguous, DType storage = DType::kInt64) {
+    if (storage == DType::kInt64) storage = StorageType(format);
+    Shape shape = x.shape();
+    shape.back() /= CodesPerElement(format, storage);
+    y = TestTensor(storage, shape, layout, rng);
+  }
+
+  // Index along the axis of element i of x.
+  int64_t IndexOf(int64_t i) const {
+    const auto rank = static_cast<int>(x.shape().size());
+    for (int d = rank - 1; d > (axis < 0 ? axis + rank : axis); --d) i /= x.shape()[static_cast<size_t>(d)];
+    return i % x.shape()[static_cast<size_t>(axis < 0 ? axis + rank : axis)];
+  }
+
+  static std::vector<float> Parameters(TestTensor& t) {
+    if (t.dtype() != DType::kInt32) return t.Floats();
+    std::vector<float> values;
+    for (int64_t k = 0; k < t.elements(); ++k) values.push_back(static_cast<float>(t.Get<int32_t>(k)));
+    return values;
+  }
+
+  uint8_t Encode(float v) const {
+    return round_mode == RoundMode::kHybrid ? EncodeHybrid(v) : EncodeByDefinition(format, v);
+  }
+
+  // v of each element, before the cast. To be called in the default floating-point state.
+  std::vector<float> Values() {
+    const std::vector<float> s = Parameters(scales), z = has_zero ? Parameters(zero_points) : std::vector<float>{-0.0f};
+    std::vector<float> values = x.Floats();
+    for (size_t i = 0; i < values.size(); ++i) {
+      const auto k = static_cast<size_t>(IndexOf(static_cast<int64_t>(i)));
+      const float scale = s[s.size() == 1 ? 0 : k];
+      values[i] = (reciprocal ? values[i] * scale : values[i] / scale) + z[z.size() == 1 ? 0 : k];
+    }
+    return values;
+  }
+
+  // The bytes of y, row-major.
+  std::vector<uint8_t> Expected() {
+    std::vector<uint8_t> codes;
+    for (const float v : Values()) codes.push_back(Encode(v));
+    if (format != Format::kInt4) return codes;
+    std::vector<uint8_t> packed;
+    for (size_t i = 0; i < codes.size(); i += 2) packed.push_back(static_cast<uint8_t>(codes[i] | codes[i + 1] << 4));
+    return packed;
+  }
+
+  // "" if quantize gives these bytes and writes nothing else.
+  std::string Check(const std::vector<uint8_t>& expected, const ExecOptions& exec) {
+    y.Reset();
+    if (const Status status = Quantize(Args(), exec); !status.ok()) return status.message();
+    if (!y.OnlyElementsWritten()) return "bytes between or around the elements were written";
+    const std::vector<uint8_t> bytes = y.Bytes();
+    if (bytes == expected) return "";
+    size_t i = 0;
+    while (bytes[i] == expected[i]) ++i;
+    const int64_t element = static_cast<int64_t>(i) * (format == Format::kInt4 ? 2 : 1), k = IndexOf(element);
+    const auto number = [](float v) { return std::to_string(v) + " (" + std::to_string(std::bit_cast<uint32_t>(v)) + ")"; };
+    const auto parameter = [&](TestTensor& t) {
+      return number(Parameters(t)[t.elements() == 1 ? 0 : static_cast<size_t>(k)]);
+    };
+    return std::string(Name(format)) + " of " + std::string(Name(x.dtype())) + ", element " + std::to_string(element) +
+           ": " + number(x.GetFloat(element)) + (reciprocal ? " * " : " / ") + parameter(scales) +
+           (has_zero ? " + " + parameter(zero_points) : "") + " gives " + std::to_string(bytes[i]) + ", expected " +
+           std::to_string(expected[i]);
+  }
+};
+
+}  // namespace kvant::testing
+
+#endif  // KVANT_OPS_QUANTIZE_PROBLEM_TEST_UTIL_H_

@@ -1,0 +1,201 @@
+#include <gtest/gtest.h>
+
+#include "kvant/ops/quantize/problem_test_util.h"
+#include "kvant/testing/each_target.h"
+#include "kvant/testing/fp_state.h"
+
+namespace kvant {
+namespace {
+
+using testing::kFloats;
+using testing::kFormats;
+using testing::Layout;
+using testing::OneIn;
+using testing::QuantizeProblem;
+using testing::Rng;
+using testing::Shape;
+using testing::TestTensor;
+using testing::ThreadPool;
+using testing::Uniform;
+
+void ExpectRight(QuantizeProblem& p, const ExecOptions& exec = {}) {
+  const std::vector<uint8_t> expected = p.Expected();
+  testing::OnEachTarget([&](Target target) { EXPECT_EQ(p.Check(expected, exec), "") << Name(target); });
+}
+
+// Scales near those of ordinary data, powers of two at the ends of what may be divided fast, and any number at all.
+float RandomScale(Rng& rng) {
+  static const std::vector<int> kPowers = {-149, -126, -101, -77, -76, -51, -50, -49, 0, 73, 74, 75, 99, 100, 101, 127};
+  if (OneIn(rng, 20)) return OneIn(rng, 2) ? testing::AnyFloat(rng) : testing::ValueSource::Special(rng);
+  if (OneIn(rng, 20)) return OneIn(rng, 2) ? 0.0f : -0.0f;
+  const float mantissa = 1 + static_cast<float>(Uniform(rng, 0, (1 << 23) - 1)) * 0x1p-23f;
+  if (OneIn(rng, 4)) return std::ldexp(OneIn(rng, 2) ? 1.0f : mantissa, PickFrom(rng, kPowers));
+  return std::ldexp(mantissa, static_cast<int>(Uniform(rng, -12, 2)));
+}
+
+float RandomZero(Rng& rng) {
+  if (OneIn(rng, 4)) return OneIn(rng, 2) ? 0.0f : -0.0f;
+  if (OneIn(rng, 10)) return std::ldexp(1.0f, static_cast<int>(Uniform(rng, -149, 20)));
+  if (OneIn(rng, 30)) return testing::AnyFloat(rng);
+  return OneIn(rng, 2) ? static_cast<float>(Uniform(rng, -128, 127)) / 2 : testing::Moderate(rng);
+}
+
+// The same scale again and again makes panels that are divided fast as a whole.
+TestTensor RandomParameters(DType dtype, const Shape& shape, Layout layout, bool zero, Rng& rng) {
+  TestTensor t(dtype, shape, layout, rng);
+  const bool calm = OneIn(rng, 2);
+  const float one = zero ? RandomZero(rng) : RandomScale(rng);
+  t.ForEach([&](int64_t i, uint8_t*) {
+    const float v = calm ? one : zero ? RandomZero(rng) : RandomScale(rng);
+    if (dtype == DType::kInt32) {
+      t.Set(i, OneIn(rng, 20) ? static_cast<int32_t>(rng()) : static_cast<int32_t>(Uniform(rng, -130, 130)));
+    } else {
+      t.SetFloat(i, v);
+    }
+  });
+  return t;
+}
+
+// n elements in one dimension, in several, or a single one.
+Shape ParameterShape(int64_t n, Rng& rng) {
+  if (OneIn(rng, 4)) return OneIn(rng, 2) ? Shape{} : Shape{1};
+  if (n != 0 && OneIn(rng, 2)) {
+    const int64_t part = Uniform(rng, 1, n);
+    if (n % part == 0) return {n / part, part};
+  }
+  return OneIn(rng, 3) ? Shape{1, n, 1} : Shape{n};
+}
+
+QuantizeProblem RandomProblem(Format format, DType dtype, Shape shape, bool any_layout, Rng& rng) {
+  QuantizeProblem p;
+  p.format = format;
+  const DType storage = format == Format::kInt4 && OneIn(rng, 2)      ? DType::kInt32
+                        : !IsInteger(format) && OneIn(rng, 3) ? DType::kUInt8
+                                                              : StorageType(format);
+  const int64_t per_element = CodesPerElement(format, storage);
+  shape.back() = (shape.back() + per_element - 1) / per_element * per_element;
+  const auto layout = [&](Layout odd) { return any_layout && OneIn(rng, 2) ? odd : Layout::kContiguous; };
+  p.x = TestTensor(dtype, shape, layout(Layout::kStridedInput), rng);
+  const testing::ValueSource values(static_cast<testing::Values>(Uniform(rng, 0, testing::kNumValues - 1)), dtype, rng);
+  p.x.ForEach([&](int64_t i, uint8_t*) {
+    p.x.SetFloat(i, OneIn(rng, 300) ? testing::ValueSource::Special(rng) : values(rng));
+  });
+  p.axis = static_cast<int>(Uniform(rng, -static_cast<int64_t>(shape.size()), static_cast<int64_t>(shape.size()) - 1));
+  const int64_t n = shape[static_cast<size_t>(p.axis < 0 ? p.axis + static_cast<int>(shape.size()) : p.axis)];
+  static const std::vector<DType> kZeroTypes = {DType::kInt32, DType::kFloat16, DType::kBFloat16, DType::kFloat32};
+  p.scales = RandomParameters(PickFrom(rng, kFloats), ParameterShape(n, rng), layout(Layout::kStridedInput), false, rng);
+  p.has_zero = OneIn(rng, 2);
+  p.zero_points =
+      RandomParameters(PickFrom(rng, kZeroTypes), ParameterShape(n, rng), layout(Layout::kStridedInput), true, rng);
+  p.reciprocal = OneIn(rng, 3);
+  if (format == Format::kHiFloat8) p.round_mode = static_cast<RoundMode>(Uniform(rng, 0, 2));
+  p.MakeY(rng, layout(per_element > 1 ? Layout::kPacked : Layout::kStrided), storage);
+  return p;
+}
+
+TEST(Quantize, AnyShapeAndLayout) {
+  Rng rng(1);
+  const ThreadPool two(2), seven(7);
+  const std::vector<const ParallelFor*> pools = {&SerialFor(), two.get(), seven.get()};
+  for (size_t round = 0; round < 3000; ++round) {
+    const Shape shape = testing::RandomShape(rng, Uniform(rng, 1, 8), 3000);
+    QuantizeProblem p = RandomProblem(kFormats[round % 5], kFloats[round / 5 % 3], shape, /*any_layout=*/true, rng);
+    ExecOptions exec;
+    exec.parallel = PickFrom(rng, pools);
+    exec.stores = static_cast<Stores>(Uniform(rng, 0, 2));
+    ExpectRight(p, exec);
+    if (HasFailure()) return;
+  }
+}
+
+// Rows of every length around the sizes of vectors and blocks; one parameter a row, one a column, and one a few columns.
+TEST(Quantize, EveryRowLength) {
+  Rng rng(2);
+  for (const Format format : kFormats) {
+    for (int64_t n = 2; n <= 600; n += n < 300 ? 2 : 46) {
+      const int64_t odd = format == Format::kInt4 || OneIn(rng, 2) ? 0 : 1;
+      QuantizeProblem p = RandomProblem(format, testing::PickFrom(rng, kFloats), {5, n + odd}, /*any_layout=*/false, rng);
+      ExpectRight(p);
+      p = RandomProblem(format, testing::PickFrom(rng, kFloats), {5, 7, n % 64 + 2}, /*any_layout=*/false, rng);
+      ExpectRight(p);
+      if (HasFailure()) return;
+    }
+  }
+}
+
+// Large enough to be cut, by rows and within rows, and for panels of columns.
+TEST(Quantize, ThreadsDoNotMatter) {
+  Rng rng(3);
+  const ThreadPool two(2), seven(7);
+  const std::vector<Shape> shapes = {{1, 300000}, {3, 100000}, {2048, 128}, {64, 5002}};
+  for (const Shape& shape : shapes) {
+    for (const Format format : kFormats) {
+      QuantizeProblem p = RandomProblem(format, testing::PickFrom(rng, kFloats), shape, /*any_layout=*/false, rng);
+      const std::vector<uint8_t> expected = p.Expected();
+      for (const ParallelFor* parallel : {&SerialFor(), two.get(), seven.get()}) {
+        for (const Stores stores : {Stores::kAuto, Stores::kStreaming}) {
+          EXPECT_EQ(p.Check(expected, {parallel, nullptr, 0, stores}), "");
+        }
+      }
+    }
+  }
+  EXPECT_GT(two.tasks(), 0);
+  EXPECT_GT(seven.tasks(), 0);
+}
+
+// Dimensions in an order of their own: the channels of an image innermost, or few elements after the axis.
+TEST(Quantize, AxisAnywhere) {
+  Rng rng(4);
+  const Shape shape = {3, 20, 5, 6};
+  const std::vector<Shape> orders = {{600, 30, 6, 1}, {600, 1, 120, 20}, {1, 90, 18, 3}, {30, 90, 6, 1}};
+  for (const Shape& strides : orders) {
+    for (int axis = -4; axis < 4; ++axis) {
+      for (const Format format : {Format::kInt8, Format::kFloat8E5M2}) {
+        QuantizeProblem p = RandomProblem(format, DType::kBFloat16, shape, /*any_layout=*/false, rng);
+        p.axis = axis;
+        const int64_t n = shape[static_cast<size_t>(axis < 0 ? axis + 4 : axis)];
+        p.scales = RandomParameters(DType::kFloat32, {n}, Layout::kContiguous, false, rng);
+        p.zero_points = RandomParameters(DType::kFloat16, {n}, Layout::kContiguous, true, rng);
+        p.x = TestTensor(DType::kBFloat16, shape, strides, rng);
+        p.y = TestTensor(StorageType(format), shape, strides, rng);
+        ExpectRight(p);
+      }
+    }
+  }
+}
+
+TEST(Quantize, EmptyTensors) {
+  Rng rng(5);
+  const std::vector<Shape> shapes = {{0}, {0, 8}, {8, 0}, {2, 0, 4}};
+  for (const Shape& shape : shapes) {
+    for (int axis = 0; axis < static_cast<int>(shape.size()); ++axis) {
+      for (const bool single : {false, true}) {
+        QuantizeProblem p;
+        p.axis = axis;
+        p.x = TestTensor(DType::kFloat16, shape, rng);
+        p.scales = TestTensor(DType::kFloat32, {single ? 1 : shape[static_cast<size_t>(axis)]}, rng);
+        p.MakeY(rng);
+        ExpectRight(p);
+      }
+    }
+  }
+}
+
+TEST(Quantize, CallersFloatingPointStateDoesNotMatter) {
+  Rng rng(6);
+  for (int round = 0; round < 60; ++round) {
+    QuantizeProblem p =
+        RandomProblem(kFormats[static_cast<size_t>(round) % 5], DType::kFloat32, {6, 70}, /*any_layout=*/false, rng);
+    const std::vector<uint8_t> expected = p.Expected();
+    testing::OnEachTarget([&](Target target) {
+      for (const testing::FpWord word : testing::OddFpWords()) {
+        const testing::ScopedFpWord scoped(word);
+        EXPECT_EQ(p.Check(expected, {}), "") << Name(target);
+        EXPECT_TRUE(scoped.Unchanged());
+      }
+    });
+  }
+}
+
+}  // namespace
+}  // namespace kvant

@@ -1,0 +1,76 @@
+// Operators beside a copy of the same bytes, measured in turns in the same run: clocks and neighbours change, their ratio
+// does not.
+#ifndef KVANT_TESTING_BENCH_UTIL_H_
+#define KVANT_TESTING_BENCH_UTIL_H_
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "kvant/testing/copy_roof.h"
+
+namespace kvant::bench {
+
+// Memory whose pages have been touched, aligned to pages.
+class Memory {
+ public:
+  explicit Memory(int64_t bytes)
+      : bytes_(bytes),
+        data_(static_cast<char*>(std::aligned_alloc(4096, static_cast<size_t>((bytes + 4095) / 4096 * 4096)))) {
+    std::memset(data_.get(), 1, static_cast<size_t>(bytes));
+  }
+  char* data() const { return data_.get(); }
+  int64_t size() const { return bytes_; }
+
+ private:
+  struct Free {
+    void operator()(char* p) const { std::free(p); }
+  };
+  int64_t bytes_;
+  std::unique_ptr<char, Free> data_;
+};
+
+// Times `op`, which reads `from` and writes `to`, in turns with a copy on one thread. Counters: elements and bytes per
+// second, and of_copy, the median share of the copy's speed that op reaches.
+template <class Op>
+void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Op& op,
+                       bool streaming = false) {
+  using Clock = std::chrono::steady_clock;
+  const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
+  const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+  // Enough calls between two looks at the clock that looking costs nothing.
+  op();
+  const auto start = Clock::now();
+  op();
+  const int64_t calls = std::clamp<int64_t>(static_cast<int64_t>(20e-6 / seconds(Clock::now() - start)), 1, 1000);
+  std::vector<double> shares;
+  for (auto _ : state) {
+    op();  // what the copy left in cache, or pushed out of it, is not op's business
+    const auto a = Clock::now();
+    for (int64_t i = 0; i < calls; ++i) op();
+    const auto b = Clock::now();
+    testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores);
+    const auto c = Clock::now();
+    for (int64_t i = 0; i < calls; ++i) {
+      testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores);
+    }
+    const auto d = Clock::now();
+    benchmark::ClobberMemory();
+    state.SetIterationTime(seconds(b - a) / static_cast<double>(calls));
+    shares.push_back(seconds(d - c) / seconds(b - a));
+  }
+  std::nth_element(shares.begin(), shares.begin() + static_cast<int64_t>(shares.size()) / 2, shares.end());
+  state.SetBytesProcessed(state.iterations() * (from.size() + to.size()));
+  state.SetItemsProcessed(state.iterations() * elements);
+  state.counters["of_copy"] = shares[shares.size() / 2];
+}
+
+}  // namespace kvant::bench
+
+#endif  // KVANT_TESTING_BENCH_UTIL_H_

@@ -1,0 +1,205 @@
+"""The commands that print: inspect, compare, targets, bench, demo; text for people and JSON for machines."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inputs import BF16
+from kvant_cli import ROOT, as_json, environment, kvant, load, program, refused, save
+
+DATA = ROOT / "data"
+
+
+def test_inspect(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    x = rng.uniform(-1, 1, (3, 20, 8)).astype(np.float16)
+    x[..., 0] = 1  # every row's amax
+    x[1, 4, 3], x[2, 19, 0], x[0, 0, 1], x[0, 0, 2], x[0, 1, 2] = -30, 60, np.nan, -np.inf, np.inf
+    tensors = {
+        "x": x,
+        "b": rng.standard_normal(7).astype(BF16),
+        "i": np.array([[-(2**40), 3]], np.int64),
+        "d": np.array([1e300, -2.5]),
+        "nothing": np.zeros((0, 4), np.float32),
+        "nan": np.full((2, 2), np.nan, np.float32),
+    }
+    source = save(tmp_path / "in.safetensors", tensors, {"format": "pt"})
+    for block in (64_000_000, 50):
+        report = as_json("inspect", source, "--block-bytes", block)
+        assert report["metadata"] == {"format": "pt"} and report["file_bytes"] == source.stat().st_size
+        seen = {tensor.pop("name"): tensor for tensor in report["tensors"]}
+        assert list(seen) == sorted(tensors)
+        for name, tensor in tensors.items():
+            assert seen[name]["shape"] == list(tensor.shape) and seen[name]["bytes"] == tensor.nbytes
+            wide = tensor.astype(np.float64)
+            finite = wide[np.isfinite(wide)]
+            assert seen[name]["nan"] == np.isnan(wide).sum() and seen[name]["inf"] == np.isinf(wide).sum()
+            assert seen[name]["min"] == (finite.min() if finite.size else None)
+            assert seen[name]["max"] == (finite.max() if finite.size else None)
+        assert seen["x"]["median_row_amax"] == 1.0
+        assert seen["x"]["outlier_rows"] == [
+            {"row": 59, "amax": 60.0, "times_median": 60.0},
+            {"row": 24, "amax": 30.0, "times_median": 30.0},
+        ]
+    assert as_json("inspect", source, "--tensor", "x", "--outliers", "40")["tensors"][0]["outlier_row_count"] == 1
+
+    lines = kvant("inspect", source).splitlines()
+    assert lines[0].startswith(f"{source}: 6 tensors, ") and lines[1] == "metadata format: pt"
+    assert lines[2].split() == ["tensor", "type", "shape", "bytes", "min", "max", "NaN", "inf", "outlier", "rows"]
+    assert lines[-1].split() == "x float16 [3, 20, 8] 960 -30 60 1 2 2 (row 59: 60.0x)".split()
+    header = kvant("inspect", source, "--header")
+    assert "outlier" not in header and "[3, 20, 8]" in header
+
+
+def test_inspect_shows_codes_as_what_they_stand_for(tmp_path: Path) -> None:
+    x = np.linspace(-3, 5, 64, dtype=np.float32).reshape(4, 16)
+    source, codes, back = (tmp_path / f"{name}.safetensors" for name in ("in", "codes", "back"))
+    save(source, {"x": x})
+    kvant("quantize", source, "-o", codes, "--dst", "int4")
+    kvant("dequantize", codes, "-o", back)
+    restored = load(back)[0]["x"]
+    (seen,) = as_json("inspect", codes)["tensors"]
+    assert (seen["min"], seen["max"]) == (float(restored.min()), float(restored.max()))
+    assert seen["shape"] == [4, 16] and seen["stored_as"] == "U8" and seen["bytes"] == 32 + 16 + 16
+    assert seen["quantized"]["format"] == "int4"
+    assert "int4 of float32" in kvant("inspect", codes)
+
+
+def test_compare(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    a = rng.standard_normal((6, 5, 12)).astype(np.float32)
+    source, codes, back = (tmp_path / f"{name}.safetensors" for name in ("in", "codes", "back"))
+    save(source, {"x": a, "same": a, "a": a})
+    for mode in ("pertoken", "pertensor", "perchannel"):
+        kvant("quantize", source, "-o", codes, "--mode", mode, "--tensor", "x")
+        kvant("dequantize", codes, "-o", back, "--dtype", "float32")
+        b = load(back)[0]["x"].astype(np.float64)
+        error = np.abs(a - b)
+        for block in (64_000_000, 100):
+            # The codes, and the numbers that dequantize makes of them, are equally far away.
+            for other in (codes, back):
+                report = as_json("compare", source, other, "--block-bytes", block)
+                one = {tensor["name"]: tensor for tensor in report["tensors"]}
+                assert one["same"]["equal"] and one["same"]["max_error"] == 0 and one["same"]["sqnr_db"] is None
+                x = one["x"]
+                assert x["max_error"] == error.max() and x["max_error_at"] == error.argmax() and not x["equal"]
+                wide = a.astype(np.float64)
+                assert x["sqnr_db"] == pytest.approx(10 * np.log10((wide**2).sum() / (error**2).sum()), rel=1e-12)
+                cosine = (wide * b).sum() / np.sqrt((wide**2).sum() * (b**2).sum())
+                assert x["cosine"] == pytest.approx(cosine, rel=1e-12)
+
+
+def test_compare_special_values_and_names(tmp_path: Path) -> None:
+    a = np.array([[np.nan, np.inf, 1, 2], [np.nan, -np.inf, 3, 0]], np.float32)
+    b = np.array([[np.nan, np.inf, 1, 2], [1, np.inf, 3, 0]], np.float32)
+    first = save(tmp_path / "a.safetensors", {"x": a, "only here": a})
+    second = save(tmp_path / "b.safetensors", {"x": b, "there": a})
+    report = as_json("compare", first, second)
+    assert report["only_in_a"] == ["only here"] and report["only_in_b"] == ["there"]
+    (x,) = report["tensors"]
+    assert x["nan_or_inf_on_one_side"] == 2 and x["max_error"] == 0 and not x["equal"]
+    text = kvant("compare", first, second)
+    assert "2 NaN or inf on one side only" in text and f"only in {second}: there" in text
+    # One tensor each: whatever the names.
+    np.save(tmp_path / "c.npy", b)
+    np.save(tmp_path / "d.npy", a)
+    assert len(as_json("compare", tmp_path / "c.npy", tmp_path / "d.npy")["tensors"]) == 1
+
+
+def test_compare_says_when_codes_are_of_smoothed_values(tmp_path: Path) -> None:
+    data, codes = DATA / "minilm_fp16.safetensors", tmp_path / "codes.safetensors"
+    smooth = f"{DATA / 'smooth.safetensors'}:smooth.hidden"
+    kvant("quantize", data, "-o", codes, "--tensor", "layer2.hidden", "--smooth", smooth)
+    lines = kvant("compare", data, codes).splitlines()
+    assert [line for line in lines if "x * smooth" in line] == [line for line in lines if "layer2.hidden" in line]
+
+
+def test_targets() -> None:
+    report = as_json("targets")
+    assert report["targets"][0] == report["in_use"] and report["targets"][-1] == "scalar" and report["threads"] >= 1
+    assert as_json("targets", KVANT_TARGET="scalar")["in_use"] == "scalar"
+    version = kvant("--version").strip()
+    assert version == f"kvant {report['version']}"
+    text = kvant("targets", KVANT_TARGET="scalar")
+    assert "scalar (in use)" in text and report["version"] in text
+    assert as_json("targets", OMP_NUM_THREADS="3")["threads"] == 3
+
+
+def test_bench() -> None:
+    words = ("bench", "--shape", "3x64", "--shape", "2x32", "--dst", "int4", "--dtype", "bfloat16", "--seconds", "0.01")
+    report = as_json(*words, "--threads", "2")
+    assert [(line["rows"], line["columns"]) for line in report["results"]] == [(3, 64), (2, 32)]
+    assert report["dtype"] == "bfloat16" and report["threads"] == 2
+    for line in report["results"]:
+        assert line["dst_type"] == "int4" and not line["symmetric"]
+        elements = line["rows"] * line["columns"]
+        assert line["elements_per_second"] == pytest.approx(elements / line["seconds"])
+        moved = elements * 2.5 + 8 * line["rows"]
+        assert line["bytes_per_second"] == pytest.approx(moved / line["seconds"])
+        assert line["of_copy"] > 0 and line["of_streaming_copy"] > 0
+    lines = kvant(*words, "--symmetric").splitlines()
+    assert len(lines) == 4 and lines[2].startswith("3x64   int4    symmetric")
+
+
+def test_demo(tmp_path: Path) -> None:
+    text = kvant("demo", "--data", DATA, TMPDIR=str(tmp_path))
+    lines = text.splitlines()
+    steps = lines.index("How to go on:") + 1
+    assert max(map(len, lines[:steps])) <= 120
+    values = [line.split() for line in lines if re.match(r"  (int|float|hifloat)", line)]
+    assert len(values) == 76
+    assert "Checked, all 76 lines" in text
+    commands = [line.strip() for line in lines[steps:]]
+    assert [shlex.split(command)[1] for command in commands] == ["quantize", "compare", "dequantize"]
+    for command in commands:
+        done = subprocess.run(command, shell=True, capture_output=True, text=True, env=environment(), check=False)
+        assert (done.returncode, done.stderr) == (0, ""), command
+    assert (tmp_path / "minilm_back.safetensors").exists()
+
+
+def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
+    report = as_json("demo", "--data", DATA)
+    assert len(report["results"]) == 76 and all(line["checked"] for line in report["results"])
+    codes = tmp_path / "codes.safetensors"
+    source = DATA / "minilm_bf16.safetensors"
+    quantized = as_json("quantize", source, "-o", codes, "--dst", "int4", "--group-size", 32)
+    sizes = {tensor["name"]: tensor["bytes_after"] for tensor in quantized["tensors"]}
+    compared = {tensor["name"]: tensor["sqnr_db"] for tensor in as_json("compare", source, codes)["tensors"]}
+    lines = [line for line in report["results"] if line["group_size"] == 32 and line["dtype"] == "bfloat16"]
+    assert {line["tensor"] for line in lines} == {"layer2.ffn", "layer2.hidden", "layer5.hidden"}
+    for line in lines:
+        assert line["bytes_after"] == sizes[line["tensor"]]
+        assert line["sqnr_db"] == pytest.approx(compared[line["tensor"]], rel=1e-9)
+        assert 0.4 < line["largest_error_in_scales"] <= 0.5001
+
+
+def test_help_has_examples_that_parse() -> None:
+    commands = ["quantize", "dequantize", "inspect", "compare", "targets", "bench", "demo"]
+    for command in commands:
+        text = kvant(command, "--help")
+        assert max(map(len, text.splitlines())) <= 120
+        examples = [line.strip() for line in text.splitlines() if re.match(r"  (KVANT_TARGET=\w+ )?kvant ", line)]
+        assert examples, command
+        for example in examples:
+            words = [word for word in shlex.split(example) if not word.startswith("KVANT_TARGET")][1:]
+            assert words[0] == command
+            # Read by the same parser, up to the file that is not there.
+            if command in ("quantize", "dequantize", "compare") or "model" in example:
+                assert "No such file or directory" in refused(*words)
+    top = kvant("--help")
+    assert "Exit code" in top and all(re.search(rf"^  {command} ", top, re.MULTILINE) for command in commands)
+
+
+def test_output_that_cannot_be_written_is_an_error() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("no /dev/full")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [program(), "targets"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "kvant: standard output: cannot write: No space left on device\n"
