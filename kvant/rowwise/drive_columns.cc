@@ -33,6 +33,7 @@ class ColumnTask {
   void Finish(int64_t lead, int64_t from, int64_t n, const int32_t* min, const int32_t* max, bool store) {
     const PathRule rule(plan_.format, plan_.asymmetric, flushes_);
     fast_ = true;
+    zeros_ = 0;
     for (int64_t i = 0; i < n; ++i) {
       const MinMaxBits bits{min[i], max[i]};
       float* first = plan_.scale.At(lead, from + i);
@@ -58,7 +59,9 @@ class ColumnTask {
         if (store && second != nullptr) *second = p.offset;
       }
       const bool all_zero = !plan_.asymmetric && p.scale == 0;
-      // A column without a scale: x' / inf + 0 is +0, code 0x00, whatever the sign of x'.
+      // A column without a scale: x' / inf + 0 is +0, code 0x00, whatever the sign of x'. That its x' is finite is known
+      // only of measured scales.
+      if (all_zero && plan_.stage == Stage::kEncode) zero_[zeros_++] = static_cast<int16_t>(i);
       scale_[i] = all_zero ? kInfinity : p.scale;
       inverse_[i] = p.inverse;
       offset_[i] = plan_.asymmetric || all_zero ? p.offset : -0.0f;
@@ -78,6 +81,7 @@ class ColumnTask {
                             : reinterpret_cast<uint8_t*>(y_);
       const float* smooth = Smooth(row, 1);
       encode({Read(lead, row, from, n), smooth == nullptr ? 1.0f : *smooth, n, scale_, inverse_, offset_, y});
+      for (int z = 0; z < zeros_; ++z) ClearCode(y, zero_[z]);
       if (!direct_y) Scatter(y_, n, plan_.y.step, y_row + from * plan_.y.step);
     }
   }
@@ -89,6 +93,14 @@ class ColumnTask {
   static float Magnitude(const MinMaxValues& v) {
     return std::bit_cast<float>(
         std::max(std::bit_cast<int32_t>(v.min) & 0x7FFFFFFF, std::bit_cast<int32_t>(v.max) & 0x7FFFFFFF));
+  }
+
+  void ClearCode(uint8_t* y, int64_t i) const {
+    if (plan_.format == Format::kInt4) {
+      y[i / 2] &= i % 2 == 0 ? 0xF0 : 0x0F;
+    } else {
+      y[i] = 0;
+    }
   }
 
   const void* Read(int64_t lead, int64_t row, int64_t from, int64_t n) {
@@ -111,6 +123,8 @@ class ColumnTask {
   alignas(64) char x_[kPanelColumns * 4];
   alignas(64) float scale_[kPanelColumns], inverse_[kPanelColumns], offset_[kPanelColumns];
   alignas(64) char y_[kPanelColumns];
+  int zeros_ = 0;
+  int16_t zero_[kPanelColumns];
   float smooth_[kSmoothRows];
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kvant/core/overlap.h"
+#include "kvant/numerics/fp_env.h"
 
 namespace kvant {
 namespace {
@@ -170,6 +171,7 @@ Status CheckDstTypeMax(std::string_view op, Format format, double dst_type_max, 
     return Status::InvalidValue(fmt::format("{}: dst_type_max is {}, but dst_type is {}: it is for hifloat8", op,
                                             dst_type_max, Name(format)));
   }
+  const FpEnv env(FpEnv::kDefault);  // the caller's state does not reach the rounding of an attribute
   const float max = static_cast<float>(dst_type_max);
   if (!(max >= 0 && max <= 32768.0f)) {
     return Status::InvalidValue(fmt::format("{}: dst_type_max is {}, expected 0 to 32768", op, dst_type_max));

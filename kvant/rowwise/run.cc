@@ -51,7 +51,8 @@ void CutColumns(int threads, RowwisePlan* p) {
   constexpr int64_t kNarrowest = 128;  // four cache lines of 16-bit elements, and a whole INT4 block
   p->panel = std::clamp(kPanelBytes / column_bytes / kNarrowest * kNarrowest, kNarrowest, kPanelColumns);
   const int64_t panels = (p->columns + p->panel - 1) / p->panel;
-  if (p->leads * panels >= wanted || p->rows < 2 * wanted || p->stage == Stage::kEncode) {
+  const bool too_few_rows = p->leads == 0 || p->rows < 2 * wanted;
+  if (p->leads * panels >= wanted || too_few_rows || p->stage == Stage::kEncode) {
     p->segments = 0;
     p->tasks = static_cast<int>(std::clamp<int64_t>(p->leads * panels, 1, wanted));
     return;

@@ -1,59 +1,71 @@
+// dequantize beside a copy of the same bytes, like with like: normal stores with a copy by normal stores, streaming with
+// streaming.
 #include <fmt/format.h>
 
-#include "kvant/core/target.h"
 #include "kvant/ops/dequantize/dequantize.h"
 #include "kvant/testing/bench_util.h"
 
 namespace kvant {
 namespace {
 
-constexpr struct {
+struct Case {
   int64_t rows, columns;
-} kShapes[] = {{1, 4096}, {16, 4096}, {128, 7168}, {4096, 4096}, {65536, 128}};
+  Format format;
+  DType result;
+  QuantMode mode = QuantMode::kPerToken;
+  Stores stores = Stores::kNormal;
+  bool threads = false;
+};
 
-// pertoken with offset; the copy runs on one thread, so several threads can exceed it.
-void Measure(benchmark::State& state, Format format, DType result, int64_t rows, int64_t columns, QuantMode mode,
-             const ParallelFor* parallel) {
-  const int64_t packed = format == Format::kInt4 ? columns / 2 : columns;
-  const bench::Memory codes(rows * packed), x(rows * columns * ByteSize(result));
-  for (int64_t i = 0; i < codes.size(); ++i) codes.data()[i] = static_cast<char>(i * 37 % 111);
-  const int64_t params = mode == QuantMode::kPerChannel ? columns : rows;
-  const std::vector<float> scale(params, 0.01f), offset(params, 1.5f);
+// With offset.
+void Run(benchmark::State& state, const Case& c) {
+  const int64_t elements = c.rows * c.columns;
+  const bench::Memory codes(elements * Info(c.format).bits / 8), x(elements * ByteSize(c.result));
+  for (int64_t i = 0; i < codes.size(); ++i) codes.data()[i] = static_cast<char>(i * 37 % 127);
+  const int64_t n = c.mode == QuantMode::kPerChannel ? c.columns : c.rows;
+  const std::vector<float> scale(static_cast<size_t>(n), 0.01f), offset(static_cast<size_t>(n), 1.5f);
   DequantizeArgs args;
-  args.y = {codes.data(), StorageType(format), {rows, packed}};
-  args.scale = {scale.data(), DType::kFloat32, {params}};
-  args.offset = {offset.data(), DType::kFloat32, {params}};
-  args.dst_type = format;
-  args.quant_mode = mode;
-  args.x = {x.data(), result, {rows, columns}};
+  args.y = ConstTensorView(codes.data(), StorageType(c.format), {c.rows, c.columns * Info(c.format).bits / 8});
+  args.scale = ConstTensorView(scale.data(), DType::kFloat32, {n});
+  args.offset = ConstTensorView(offset.data(), DType::kFloat32, {n});
+  args.dst_type = c.format;
+  args.quant_mode = c.mode;
+  args.x = TensorView(x.data(), c.result, {c.rows, c.columns});
   ExecOptions exec;
-  exec.parallel = parallel;
-  bench::MeasureBesideCopy(state, codes, x, rows * columns, [&] {
-    if (!Dequantize(args, exec).ok()) state.SkipWithError("dequantize failed");
-  });
+  if (!c.threads) exec.parallel = &SerialFor();
+  exec.stores = c.stores;
+  bench::MeasureBesideCopy(
+      state, codes, x, elements,
+      [&] {
+        if (!Dequantize(args, exec).ok()) state.SkipWithError("dequantize failed");
+      },
+      c.stores == Stores::kStreaming);
 }
 
-void Register(Format format, DType result, int64_t rows, int64_t columns, QuantMode mode, bool threads) {
-  const std::string name = fmt::format("dequantize/{}/{}/{}/{}x{}/{}", Name(format), Name(result), Name(mode), rows,
-                                       columns, threads ? "threads" : "1");
-  benchmark::RegisterBenchmark(name.c_str(), [=](benchmark::State& state) {
-    Measure(state, format, result, rows, columns, mode, threads ? nullptr : &SerialFor());
-  })->UseManualTime();
+void Add(const Case& c) {
+  const std::string name =
+      fmt::format("dequantize/{}x{}/{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.format), Name(c.result), Name(c.mode),
+                  c.stores == Stores::kStreaming ? "streaming" : "normal", c.threads ? "threads" : "1");
+  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { Run(state, c); })->UseManualTime();
 }
 
 const bool registered = [] {
+  constexpr int64_t kShapes[][2] = {{1, 4096}, {16, 4096}, {128, 7168}, {4096, 4096}, {65536, 128}};
   constexpr Format kFormats[] = {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kFloat8E5M2,
                                  Format::kHiFloat8};
-  for (const auto& s : kShapes) {
+  for (const auto& [rows, columns] : kShapes) {
     for (const Format format : kFormats) {
-      Register(format, DType::kFloat16, s.rows, s.columns, QuantMode::kPerToken, false);
+      for (const DType result : {DType::kFloat16, DType::kBFloat16, DType::kFloat32}) {
+        Add({rows, columns, format, result});
+      }
+      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerChannel});
     }
+    if (rows * columns < (1 << 20)) continue;
     for (const Format format : {Format::kInt8, Format::kInt4}) {
-      Register(format, DType::kBFloat16, s.rows, s.columns, QuantMode::kPerToken, false);
-      Register(format, DType::kFloat32, s.rows, s.columns, QuantMode::kPerToken, false);
-      Register(format, DType::kFloat16, s.rows, s.columns, QuantMode::kPerChannel, false);
+      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerToken, Stores::kStreaming});
+      Add({rows, columns, format, DType::kFloat32, QuantMode::kPerToken, Stores::kStreaming});
     }
-    Register(Format::kInt8, DType::kFloat16, s.rows, s.columns, QuantMode::kPerToken, true);
+    Add({rows, columns, Format::kInt8, DType::kFloat16, QuantMode::kPerToken, Stores::kNormal, true});
   }
   return true;
 }();
