@@ -209,19 +209,10 @@ Examples:
   app->callback([o, run] { *run = [o] { return RunTargets(*o); }; });
 }
 
-bool ParseShape(std::string_view text, BenchOptions::Shape* shape) {
-  int used = 0;
-  const std::string copy(text);
-  long long rows = 0, columns = 0;
-  if (std::sscanf(copy.c_str(), "%9lldx%9lld%n", &rows, &columns, &used) != 2) return false;
-  *shape = {rows, columns};
-  return used == static_cast<int>(copy.size()) && rows > 0 && columns > 0;
-}
-
 void AddBench(CLI::App* root, Run* run) {
   CLI::App* const app = root->add_subcommand("bench", "Time dynamic quantization beside a copy of the same bytes");
   const auto o = std::make_shared<BenchOptions>();
-  AddList(app, "--shape", "RxC", &o->shapes, ParseShape, "ROWSxCOLUMNS, like 128x7168",
+  AddList(app, "--shape", "RxC", &o->shapes, ParseBenchShape, "ROWSxCOLUMNS, like 128x7168",
           "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096");
   AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
   AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames,

@@ -1,5 +1,7 @@
 #include "cli/cmd_bench.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/quant_case.h"
@@ -59,6 +61,15 @@ double GigaElements(const Cell& cell) {
 double GigaBytes(const Cell& cell) { return static_cast<double>(cell.bytes) / cell.timing.seconds / 1e9; }
 
 }  // namespace
+
+bool ParseBenchShape(std::string_view text, BenchOptions::Shape* shape) {
+  int used = 0;
+  const std::string copy(text);
+  long long rows = 0, columns = 0;
+  if (std::sscanf(copy.c_str(), "%9lldx%9lld%n", &rows, &columns, &used) != 2) return false;
+  *shape = {rows, columns};
+  return used == static_cast<int>(copy.size()) && rows > 0 && columns > 0;
+}
 
 Status RunBench(const BenchOptions& options) {
   Target target;

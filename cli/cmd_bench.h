@@ -3,6 +3,7 @@
 #define CLI_CMD_BENCH_H_
 
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "cli/common.h"
@@ -23,6 +24,9 @@ struct BenchOptions {
   double seconds = 0.3;  // for each cell
   bool json = false;
 };
+
+// "128x7168"; false for anything else and for sizes below 1.
+bool ParseBenchShape(std::string_view text, BenchOptions::Shape* shape);
 
 Status RunBench(const BenchOptions& options);
 

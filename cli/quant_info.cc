@@ -61,6 +61,7 @@ std::string FormatQuantInfo(const QuantInfo& info) {
 }
 
 Status ParseQuantInfo(std::string_view text, QuantInfo* info) {
+  *info = QuantInfo();
   const json object = json::parse(text, nullptr, false);
   if (!object.is_object()) return Invalid("not a JSON object");
   std::string format, mode, dtype;
@@ -73,7 +74,6 @@ Status ParseQuantInfo(std::string_view text, QuantInfo* info) {
 
   const auto shape = object.find("shape");
   if (shape == object.end() || !shape->is_array() || shape->empty()) return Invalid("'shape' is not a list of sizes");
-  info->shape.clear();
   for (const json& extent : *shape) KVANT_RETURN_IF_ERROR(GetCount(extent, "shape", &info->shape.emplace_back()));
   if (info->mode == QuantMode::kPerChannel && info->shape.size() < 2) {
     return Invalid("shape {} is too short for perchannel", ShapeText(info->shape));
@@ -82,7 +82,6 @@ Status ParseQuantInfo(std::string_view text, QuantInfo* info) {
     return Invalid("shape {} of int4 ends in an odd size", ShapeText(info->shape));
   }
 
-  info->group_size = 0;
   if (object.contains("group_size"))
     KVANT_RETURN_IF_ERROR(GetCount(object["group_size"], "group_size", &info->group_size));
   const int64_t g = info->group_size;

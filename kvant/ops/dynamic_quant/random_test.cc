@@ -34,7 +34,7 @@ TEST(DynamicQuantRandom, AnyProblem) {
   const ReversePool reverse(5);
   const std::vector<const ParallelFor*> pools = {one.get(),   two.get(),     three.get(),
                                                  seven.get(), reverse.get(), nullptr};
-  const int rounds = SlowMachine() ? 300 : 2500;
+  const int rounds = SlowMachine() ? 300 : 1500;
   for (int i = 0; i < rounds; ++i) {
     const int64_t budget = OneIn(rng, 40) ? 150000 : OneIn(rng, 3) ? 20000 : 3000;
     RowwiseProblem p = RandomProblem(rng, kFormats[i % 5], kFloats[i / 5 % 3],
