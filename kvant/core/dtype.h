@@ -7,15 +7,15 @@
 #include <string_view>
 
 // X(enumerator, name, bytes)
-#define KVANT_DTYPE_LIST(X)             \
-  X(kFloat16, "float16", 2)             \
-  X(kBFloat16, "bfloat16", 2)           \
-  X(kFloat32, "float32", 4)             \
-  X(kInt8, "int8", 1)                   \
-  X(kUInt8, "uint8", 1)                 \
-  X(kInt32, "int32", 4)                 \
-  X(kInt64, "int64", 8)                 \
-  X(kFloat8E4M3FN, "float8_e4m3fn", 1)  \
+#define KVANT_DTYPE_LIST(X)            \
+  X(kFloat16, "float16", 2)            \
+  X(kBFloat16, "bfloat16", 2)          \
+  X(kFloat32, "float32", 4)            \
+  X(kInt8, "int8", 1)                  \
+  X(kUInt8, "uint8", 1)                \
+  X(kInt32, "int32", 4)                \
+  X(kInt64, "int64", 8)                \
+  X(kFloat8E4M3FN, "float8_e4m3fn", 1) \
   X(kFloat8E5M2, "float8_e5m2", 1)
 
 namespace kvant {

@@ -39,8 +39,8 @@ class [[nodiscard]] Status {
 
 }  // namespace kvant
 
-#define KVANT_RETURN_IF_ERROR(expr)                           \
-  do {                                                        \
+#define KVANT_RETURN_IF_ERROR(expr)                                                     \
+  do {                                                                                  \
     if (::kvant::Status kvant_status = (expr); !kvant_status.ok()) return kvant_status; \
   } while (false)
 

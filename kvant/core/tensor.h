@@ -16,8 +16,8 @@ inline constexpr int kMaxRank = 32;
 
 enum class Device : uint8_t { kCpu, kCuda };
 
-// A tensor's memory as the caller laid it out, read-only. Strides count elements, may be 0 or negative, and every size is
-// 64-bit. A default-constructed view means "argument absent". Only the first rank() extents and strides hold values;
+// A tensor's memory as the caller laid it out, read-only. Strides count elements, may be 0 or negative, and every size
+// is 64-bit. A default-constructed view means "argument absent". Only the first rank() extents and strides hold values;
 // copies move no more than those.
 class ConstTensorView {
  public:
@@ -47,8 +47,7 @@ class ConstTensorView {
       : ConstTensorView(data, dtype, std::span<const int64_t>(shape.begin(), shape.size()),
                         std::span<const int64_t>(strides.begin(), strides.size())) {}
 
-  ConstTensorView(const ConstTensorView& o)
-      : data_(o.data_), rank_(o.rank_), dtype_(o.dtype_), device_(o.device_) {
+  ConstTensorView(const ConstTensorView& o) : data_(o.data_), rank_(o.rank_), dtype_(o.dtype_), device_(o.device_) {
     CopyDims(o);
   }
   ConstTensorView& operator=(const ConstTensorView& o) {

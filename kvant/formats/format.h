@@ -39,9 +39,7 @@ constexpr bool IsInteger(Format f) { return f == Format::kInt8 || f == Format::k
 constexpr float RangeFor(Format f, float d) { return IsInteger(f) ? 2 * d + 1 : 2 * d; }
 
 // Codes in one storage element: 1, or for INT4 two to a byte and eight to an int32.
-constexpr int64_t CodesPerElement(Format f, DType storage) {
-  return f == Format::kInt4 ? ByteSize(storage) * 2 : 1;
-}
+constexpr int64_t CodesPerElement(Format f, DType storage) { return f == Format::kInt4 ? ByteSize(storage) * 2 : 1; }
 
 // The dtype a result has when the caller does not choose: int8, uint8 or the FP8 dtype.
 constexpr DType StorageType(Format f) {

@@ -1,4 +1,5 @@
-// INT4 codes between one per byte and two per byte: element 2k is the low nibble of byte k, element 2k + 1 the high one.
+// INT4 codes between one per byte and two per byte: element 2k is the low nibble of byte k, element 2k + 1 the high
+// one.
 #if defined(KVANT_FORMATS_NIBBLES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef KVANT_FORMATS_NIBBLES_INL_H_
 #undef KVANT_FORMATS_NIBBLES_INL_H_
@@ -39,8 +40,8 @@ KVANT_INLINE void UnpackVector(D16 d16, const uint8_t* from, int8_t* to) {
   hn::StoreU(hn::Sub(hn::Xor(hn::BitCast(di8, nibbles), sign), sign), di8, to);
 }
 
-// Calls f with the codes' positions of vectors of `lanes` pairs that cover [0, n), the last one overlapping the one before
-// it. False if n is less than a vector.
+// Calls f with the codes' positions of vectors of `lanes` pairs that cover [0, n), the last one overlapping the one
+// before it. False if n is less than a vector.
 template <class Function>
 KVANT_INLINE bool CoverPairs(size_t n, size_t lanes, const Function& f) {
   const size_t block = 2 * lanes;

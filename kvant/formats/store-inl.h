@@ -75,9 +75,8 @@ KVANT_INLINE void Store8Nibbles(Codes a, Codes b, Codes c, Codes d, Codes e, Cod
   const __m512i efgh = _mm512_add_epi16(_mm512_packs_epi32(ef, gh), bias);
   const __m512i bytes = _mm512_xor_si512(_mm512_packus_epi16(abcd, efgh), _mm512_set1_epi8(static_cast<char>(0x88)));
   // Word v of block k holds elements 4k..4k+3 of vector v.
-  const __m512i order =
-      _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26, 18, 10, 2, 25, 17,
-                       9, 1, 24, 16, 8, 0);
+  const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26,
+                                         18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
   StoreVector(_mm512_permutexvar_epi16(order, bytes), to, stream);
 #elif HWY_TARGET == HWY_AVX2
   const __m256i weights = _mm256_set1_epi32(0x00100001);

@@ -1,6 +1,6 @@
-// The vocabulary on four vectors at a time. A formula then runs stage by stage over independent vectors, which hides the
-// latency of its chain from the scheduler: 12 % faster quotients than one vector after the other. Not for SVE, whose
-// vectors cannot be members.
+// The vocabulary on four vectors at a time. A formula then runs stage by stage over independent vectors, which hides
+// the latency of its chain from the scheduler: 12 % faster quotients than one vector after the other. Not for SVE,
+// whose vectors cannot be members.
 #if defined(KVANT_NUMERICS_QUAD_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef KVANT_NUMERICS_QUAD_LANES_INL_H_
 #undef KVANT_NUMERICS_QUAD_LANES_INL_H_
@@ -31,13 +31,13 @@ struct QuadLanes {
 // The verb on each of the four.
 #define KVANT_QUAD1(result, verb, x) \
   static KVANT_INLINE result verb(x v) { return {L::verb(v.a), L::verb(v.b), L::verb(v.c), L::verb(v.d)}; }
-#define KVANT_QUAD2(result, verb, x, y)                                                         \
-  static KVANT_INLINE result verb(x v, y w) {                                                   \
-    return {L::verb(v.a, w.a), L::verb(v.b, w.b), L::verb(v.c, w.c), L::verb(v.d, w.d)};        \
+#define KVANT_QUAD2(result, verb, x, y)                                                  \
+  static KVANT_INLINE result verb(x v, y w) {                                            \
+    return {L::verb(v.a, w.a), L::verb(v.b, w.b), L::verb(v.c, w.c), L::verb(v.d, w.d)}; \
   }
-#define KVANT_QUAD3(result, verb, x, y, z)                                                                         \
-  static KVANT_INLINE result verb(x v, y w, z u) {                                                                 \
-    return {L::verb(v.a, w.a, u.a), L::verb(v.b, w.b, u.b), L::verb(v.c, w.c, u.c), L::verb(v.d, w.d, u.d)};       \
+#define KVANT_QUAD3(result, verb, x, y, z)                                                                   \
+  static KVANT_INLINE result verb(x v, y w, z u) {                                                           \
+    return {L::verb(v.a, w.a, u.a), L::verb(v.b, w.b, u.b), L::verb(v.c, w.c, u.c), L::verb(v.d, w.d, u.d)}; \
   }
   KVANT_QUAD2(F, Add, F, F)
   KVANT_QUAD2(F, Sub, F, F)

@@ -37,7 +37,7 @@ class ColumnTask {
     for (int64_t i = 0; i < n; ++i) {
       const MinMaxBits bits{min[i], max[i]};
       float* first = plan_.scale.At(lead, from + i);
-      float* second = plan_.stage == Stage::kMeasure && plan_.amax_only ? nullptr
+      float* second = plan_.stage == Stage::kMeasure && plan_.amax_only     ? nullptr
                       : plan_.stage != Stage::kMeasure && !plan_.asymmetric ? nullptr
                                                                             : plan_.offset.At(lead, from + i);
       if (plan_.stage == Stage::kMeasure) {
@@ -59,8 +59,8 @@ class ColumnTask {
         if (store && second != nullptr) *second = p.offset;
       }
       const bool all_zero = !plan_.asymmetric && p.scale == 0;
-      // A column without a scale: x' / inf + 0 is +0, code 0x00, whatever the sign of x'. That its x' is finite is known
-      // only of measured scales.
+      // A column without a scale: x' / inf + 0 is +0, code 0x00, whatever the sign of x'. That its x' is finite is
+      // known only of measured scales.
       if (all_zero && plan_.stage == Stage::kEncode) zero_[zeros_++] = static_cast<int16_t>(i);
       scale_[i] = all_zero ? kInfinity : p.scale;
       inverse_[i] = p.inverse;

@@ -71,8 +71,7 @@ class RowTask {
         std::memset(y, 0, static_cast<size_t>(plan_.format == Format::kInt4 ? n / 2 : n));
       } else {
         const PieceIo::Input in = io_.Read(x_row, row, c, n);
-        encoders_[static_cast<int>(path)](
-            {in.x, in.smooth, n, y, prefetch, plan_.streaming ? kStreamStores : 0u}, p);
+        encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, plan_.streaming ? kStreamStores : 0u}, p);
       }
       io_.Flush(y_row, c, n);
       c += n;
@@ -131,9 +130,7 @@ class RowTask {
     return {row, p};
   }
 
-  void EncodeRow(const Measured& m, const void* prefetch) {
-    EncodeOwn(m.row, 0, plan_.columns, m.params, prefetch);
-  }
+  void EncodeRow(const Measured& m, const void* prefetch) { EncodeOwn(m.row, 0, plan_.columns, m.params, prefetch); }
 
   bool direct() const { return io_.direct(); }
 
@@ -214,8 +211,7 @@ void MeasureSegments(const RowwisePlan& plan, int index, int64_t begin, int64_t 
   MinMaxBits whole;
   for (int64_t piece = begin; piece < end; ++piece) {
     const int64_t from = piece % plan.segments * plan.segment_size;
-    const MinMaxBits bits =
-        task.Measure(piece / plan.segments, from, std::min(from + plan.segment_size, plan.columns));
+    const MinMaxBits bits = task.Measure(piece / plan.segments, from, std::min(from + plan.segment_size, plan.columns));
     if (plan.mode == QuantMode::kPerTensor) {
       whole = Merge(whole, bits);
     } else {

@@ -1,6 +1,6 @@
-// Elementwise problems: several tensors of one shape walked together, whatever their strides. Dimensions are put into the
-// order in which the first tensor lies in memory and joined where all tensors allow it, so that a contiguous tensor is one
-// row and a transposed one is not walked against its grain.
+// Elementwise problems: several tensors of one shape walked together, whatever their strides. Dimensions are put into
+// the order in which the first tensor lies in memory and joined where all tensors allow it, so that a contiguous tensor
+// is one row and a transposed one is not walked against its grain.
 #ifndef KVANT_ROWWISE_GRID_H_
 #define KVANT_ROWWISE_GRID_H_
 
@@ -13,8 +13,8 @@ namespace kvant {
 
 inline constexpr int kGridTensors = 4;
 
-// Strides are in units of the caller's choice, tensor by tensor: bytes, or elements where two share a byte. A tensor that
-// does not vary along a dimension has stride 0 there. The last dimension is the columns, all others make rows.
+// Strides are in units of the caller's choice, tensor by tensor: bytes, or elements where two share a byte. A tensor
+// that does not vary along a dimension has stride 0 there. The last dimension is the columns, all others make rows.
 struct Grid {
   struct Dim {
     int64_t extent;
@@ -26,8 +26,8 @@ struct Grid {
   // Adds a dimension inside those there are.
   void Add(const Dim& dim) { dims[rank++] = dim; }
 
-  // To be called once, after the last Add. With keep_last the last dimension stays the last one (its elements are packed),
-  // and more may join it.
+  // To be called once, after the last Add. With keep_last the last dimension stays the last one (its elements are
+  // packed), and more may join it.
   void Normalize(bool keep_last);
 
   int64_t columns() const { return dims[rank - 1].extent; }

@@ -38,10 +38,10 @@ enum : uint32_t { kStreamStores = 1 };
 
 struct EncodeArgs {
   const void* x;
-  const float* smooth;    // null without smooth scales
-  int64_t n;              // INT4: even
-  uint8_t* y;             // INT4: n / 2 bytes, else n
-  const void* prefetch;   // the memory to be read next, or null
+  const float* smooth;   // null without smooth scales
+  int64_t n;             // INT4: even
+  uint8_t* y;            // INT4: n / 2 bytes, else n
+  const void* prefetch;  // the memory to be read next, or null
   uint32_t flags;
 };
 
@@ -63,7 +63,8 @@ inline constexpr int kShortRowsBatch = 16;
 // The batch and a vector beyond it, so that every load and store is whole.
 inline constexpr int kShortRowsRoom = kShortRowsBatch + 64;
 
-// Columns that each have their own parameters, or all the same ones: cast(x' / scale[i] + offset[i]), always saturating.
+// Columns that each have their own parameters, or all the same ones: cast(x' / scale[i] + offset[i]), always
+// saturating.
 struct EncodeColumnsArgs {
   const void* x;
   float smooth;          // one factor for all of them (1: none; kMultiply and the broadcasting form take only 1)

@@ -9,7 +9,7 @@ namespace kvant {
 
 // What the operators put into a plan beside the shared inputs.
 struct RowwiseOutputs {
-  const ConstTensorView& codes;  // absent: statistics only
+  const ConstTensorView& codes;   // absent: statistics only
   const ConstTensorView& first;   // scale, or minimum, or largest magnitude
   const ConstTensorView& second;  // offset, or maximum; may be absent
 };
@@ -18,8 +18,8 @@ struct RowwiseOutputs {
 // are the caller's and already in `plan`.
 Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const ExecOptions& exec, RowwisePlan* plan);
 
-// The everyday call, row-major tensors without optional inputs: true if every rule can be seen to hold at a glance, with
-// the plan made. False means nothing more than that the rules have to be asked. `offset` is absent when symmetric;
+// The everyday call, row-major tensors without optional inputs: true if every rule can be seen to hold at a glance,
+// with the plan made. False means nothing more than that the rules have to be asked. `offset` is absent when symmetric;
 // `plan` has its format, d and r.
 bool MakePlainPlan(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
                    const ConstTensorView& offset, RowwisePlan* plan);

@@ -181,8 +181,7 @@ struct PaddedRow {
 template <class In, bool kSmooth>
 KVANT_INLINE MinMaxBits MeasureMinMax(const In* x, const float* smooth, size_t n) {
   using Element = typename Patterns<In, kSmooth>::Element;
-  const PatternRange range =
-      RangeOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n), x, smooth, n);
+  const PatternRange range = RangeOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n), x, smooth, n);
   return {OrderOf(WidenPattern<Element>(range.min)), OrderOf(WidenPattern<Element>(range.max))};
 }
 

@@ -70,8 +70,8 @@ PieceIo::Input PieceIo::Read(const char* x_row, int64_t row, int64_t column, int
 
 const float* PieceIo::Smooth(int64_t row, int64_t column, int64_t n) {
   const int64_t group = plan_.group_index.present() ? groups_.GroupOf(row / plan_.rows_per_token) : 0;
-  const int64_t start = group * plan_.smooth_group_stride +
-                        (row % plan_.rows_per_token * plan_.columns + column) * plan_.smooth_step;
+  const int64_t start =
+      group * plan_.smooth_group_stride + (row % plan_.rows_per_token * plan_.columns + column) * plan_.smooth_step;
   const char* smooth = plan_.smooth + start;
   if (direct_smooth_) return reinterpret_cast<const float*>(smooth);
   if (start != held_start_ || n != held_n_) {

@@ -80,10 +80,11 @@ struct RowwisePlan {
   int64_t columns = 0;
   MatrixMap x;
   DType x_dtype = DType::kFloat32;
-  MatrixMap y;  // step counts codes' bytes; for INT4 the codes of a row are contiguous
+  MatrixMap y;              // step counts codes' bytes; for INT4 the codes of a row are contiguous
   VectorMap scale, offset;  // kMeasure: min (or amax) and max
 
-  // Smooth scales of row r start at smooth + group * smooth_group_stride + (r % rows_per_token) * columns * smooth_step.
+  // Smooth scales of row r start at smooth + group * smooth_group_stride + (r % rows_per_token) * columns *
+  // smooth_step.
   const char* smooth = nullptr;
   DType smooth_dtype = DType::kFloat32;
   int64_t smooth_step = 0;
@@ -94,9 +95,9 @@ struct RowwisePlan {
   // How the work is cut: tasks of phase 0 and 1, and what phase 0 leaves for phase 1.
   int tasks = 1;
   int phases = 1;
-  int64_t segments = 1;       // pieces of one row (kSplit) or of dimension -2 (perchannel)
-  int64_t segment_size = 0;   // elements, or rows, of a piece
-  int64_t panel = 0;          // perchannel: columns handled together
+  int64_t segments = 1;      // pieces of one row (kSplit) or of dimension -2 (perchannel)
+  int64_t segment_size = 0;  // elements, or rows, of a piece
+  int64_t panel = 0;         // perchannel: columns handled together
   int64_t workspace_bytes = 0;
 };
 

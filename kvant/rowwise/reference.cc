@@ -93,8 +93,8 @@ template <class In, Format kFormat, bool kHybrid>
 constexpr void FillColumns(void (*(&ops)[kNumColumnOps][2])(const EncodeColumnsArgs&)) {
   for (int op = 0; op < kNumColumnOps; ++op) {
     const bool multiply = op == static_cast<int>(ColumnOp::kMultiply);
-    ops[op][0] = multiply ? EncodeColumns<In, kFormat, kHybrid, true, false>
-                          : EncodeColumns<In, kFormat, kHybrid, false, false>;
+    ops[op][0] =
+        multiply ? EncodeColumns<In, kFormat, kHybrid, true, false> : EncodeColumns<In, kFormat, kHybrid, false, false>;
     ops[op][1] =
         multiply ? EncodeColumns<In, kFormat, kHybrid, true, true> : EncodeColumns<In, kFormat, kHybrid, false, true>;
   }

@@ -14,8 +14,8 @@ struct PathRule {
   bool asymmetric;
   bool flushes;
   static constexpr float kScaleUpTo = 0x1p125f, kOffsetUpTo = 0x1p18f;
-  float fast_from;  // smallest scale for kFast
-  float tiny_from;  // smallest scale for kFastTiny
+  float fast_from;    // smallest scale for kFast
+  float tiny_from;    // smallest scale for kFastTiny
   float offset_from;  // smallest |offset|
 
   PathRule(Format format, bool asymmetric, bool flushes) : asymmetric(asymmetric), flushes(flushes) {

@@ -13,9 +13,7 @@ namespace scalar {
 #include "kvant/numerics/affine.inc"
 }  // namespace scalar
 
-inline float FromOrdered(int32_t ordered) {
-  return std::bit_cast<float>(scalar::OrderedBits<ScalarLanes>(ordered));
-}
+inline float FromOrdered(int32_t ordered) { return std::bit_cast<float>(scalar::OrderedBits<ScalarLanes>(ordered)); }
 
 inline MinMaxBits Merge(const MinMaxBits& a, const MinMaxBits& b) {
   return {a.min < b.min ? a.min : b.min, a.max > b.max ? a.max : b.max};

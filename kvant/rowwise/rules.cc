@@ -50,8 +50,8 @@ Status CheckSmooth(const RowwiseInputs& in) {
       return Status::InvalidValue(fmt::format("{}: group_index cannot be used with quant_mode perchannel", in.op));
     }
     if (!smooth.present()) {
-      return Status::InvalidValue(fmt::format("{}: group_index needs smooth_scales of shape [{}, {}]", in.op,
-                                              groups.shape(0), in.x.shape(-1)));
+      return Status::InvalidValue(
+          fmt::format("{}: group_index needs smooth_scales of shape [{}, {}]", in.op, groups.shape(0), in.x.shape(-1)));
     }
   }
   if (!smooth.present()) return {};
@@ -66,9 +66,9 @@ Status CheckSmooth(const RowwiseInputs& in) {
                       in.op, Dims(smooth.shape()), groups.shape(0), length));
     }
   } else if (smooth.rank() == 2 && !per_channel) {
-    return Status::InvalidValue(fmt::format(
-        "{}: smooth_scales has shape {}, which needs a group_index; without one it is [{}]", in.op,
-        Dims(smooth.shape()), length));
+    return Status::InvalidValue(
+        fmt::format("{}: smooth_scales has shape {}, which needs a group_index; without one it is [{}]", in.op,
+                    Dims(smooth.shape()), length));
   } else if (smooth.rank() != 1 || smooth.shape(0) != length) {
     return Status::InvalidValue(fmt::format("{}: smooth_scales has shape {}, expected [{}] to match x.shape[{}]", in.op,
                                             Dims(smooth.shape()), length, per_channel ? -2 : -1));
@@ -113,8 +113,7 @@ Status DescribeAbsence(std::string_view op, NamedTensor t) {
     return Status::InvalidValue(fmt::format("{}: {} is on a CUDA device, expected a CPU tensor", op, t.name));
   }
   if (t.tensor.data() == nullptr && t.tensor.elements() != 0) {
-    return Status::InvalidValue(
-        fmt::format("{}: {} has shape {} but no memory", op, t.name, Dims(t.tensor.shape())));
+    return Status::InvalidValue(fmt::format("{}: {} has shape {} but no memory", op, t.name, Dims(t.tensor.shape())));
   }
   return {};
 }
@@ -130,9 +129,8 @@ Status CheckInputs(const RowwiseInputs& in) {
   KVANT_RETURN_IF_ERROR(CheckFloat(in.op, {"x", in.x}));
   if (in.x.rank() < 1) return Status::InvalidValue(fmt::format("{}: x has no dimensions, expected at least 1", in.op));
   if (in.quant_mode == QuantMode::kPerChannel && in.x.rank() < 2) {
-    return Status::InvalidValue(
-        fmt::format("{}: x has shape {}, quant_mode perchannel needs at least 2 dimensions", in.op,
-                    Dims(in.x.shape())));
+    return Status::InvalidValue(fmt::format("{}: x has shape {}, quant_mode perchannel needs at least 2 dimensions",
+                                            in.op, Dims(in.x.shape())));
   }
   if (in.group_size != 0) {
     if (in.quant_mode != QuantMode::kPerToken) {
@@ -168,8 +166,8 @@ Status CheckDstTypeMax(std::string_view op, Format format, double dst_type_max, 
   *d = Info(format).d;
   if (dst_type_max == 0) return {};
   if (format != Format::kHiFloat8) {
-    return Status::InvalidValue(fmt::format("{}: dst_type_max is {}, but dst_type is {}: it is for hifloat8", op,
-                                            dst_type_max, Name(format)));
+    return Status::InvalidValue(
+        fmt::format("{}: dst_type_max is {}, but dst_type is {}: it is for hifloat8", op, dst_type_max, Name(format)));
   }
   const FpEnv env(FpEnv::kDefault);  // the caller's state does not reach the rounding of an attribute
   const float max = static_cast<float>(dst_type_max);
@@ -216,8 +214,7 @@ Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec) {
   }
   const auto shape = t.tensor.shape(), wanted = spec.dims();
   if (!std::equal(shape.begin(), shape.end(), wanted.begin(), wanted.end())) {
-    return Status::InvalidValue(
-        fmt::format("{}: {} has shape {}, expected {}", op, t.name, Dims(shape), Dims(wanted)));
+    return Status::InvalidValue(fmt::format("{}: {} has shape {}, expected {}", op, t.name, Dims(shape), Dims(wanted)));
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// Rows of a few hundred elements, a batch at a time: the divisions that make a row's scale, offset and inverse cost more
-// than encoding 128 elements, so they are done for a vector of rows.
+// Rows of a few hundred elements, a batch at a time: the divisions that make a row's scale, offset and inverse cost
+// more than encoding 128 elements, so they are done for a vector of rows.
 #if defined(KVANT_ROWWISE_SHORT_ROWS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef KVANT_ROWWISE_SHORT_ROWS_INL_H_
 #undef KVANT_ROWWISE_SHORT_ROWS_INL_H_
@@ -75,8 +75,8 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
 
   HWY_ALIGN float inverse[kShortRowsRoom];
   const PathRule rule(kFormat, kAsymmetric, !std::is_same_v<In, Float16>);
-  const uint32_t regular = BatchParams<kAsymmetric>(a, rule, reinterpret_cast<const In*>(min),
-                                                    reinterpret_cast<const In*>(max), inverse);
+  const uint32_t regular =
+      BatchParams<kAsymmetric>(a, rule, reinterpret_cast<const In*>(min), reinterpret_cast<const In*>(max), inverse);
   for (int r = 0; r < a.rows; ++r) {
     if (HWY_UNLIKELY((regular >> r & 1) == 0)) continue;
     const RowEncoder<In, kFormat, kAsymmetric, false, Path::kFast> encode(

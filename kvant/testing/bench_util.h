@@ -1,5 +1,5 @@
-// Operators beside a copy of the same bytes, measured in turns in the same run: clocks and neighbours change, their ratio
-// does not.
+// Operators beside a copy of the same bytes, measured in turns in the same run: clocks and neighbours change, their
+// ratio does not.
 #ifndef KVANT_TESTING_BENCH_UTIL_H_
 #define KVANT_TESTING_BENCH_UTIL_H_
 

@@ -120,38 +120,39 @@ Pattern MakePattern() {
   return {kRead, kWrite, WidestLoop<kRead, kWrite, false>(), WidestLoop<kRead, kWrite, true>()};
 }
 
-// The largest share of the work that a loop can do at even pace; what the ratio leaves over is read or written after it.
-inline const Pattern& PatternFor(int64_t read_bytes, int64_t write_bytes) {
-  static const Pattern kPatterns[] = {MakePattern<1, 0>(), MakePattern<8, 1>(), MakePattern<4, 1>(), MakePattern<2, 1>(),
-                                      MakePattern<1, 1>(), MakePattern<1, 2>(), MakePattern<1, 4>(), MakePattern<1, 8>(),
-                                      MakePattern<0, 1>()};
+// The loop that does the largest share of the work, and how often it turns; what the ratio leaves over comes after it.
+// Lines are 64 bytes.
+inline const Pattern& PatternFor(int64_t read_lines, int64_t write_lines, int64_t* units) {
+  static const Pattern kPatterns[] = {MakePattern<1, 0>(), MakePattern<8, 1>(), MakePattern<4, 1>(),
+                                      MakePattern<2, 1>(), MakePattern<1, 1>(), MakePattern<1, 2>(),
+                                      MakePattern<1, 4>(), MakePattern<1, 8>(), MakePattern<0, 1>()};
   const Pattern* best = kPatterns;
-  int64_t best_left = INT64_MAX;
+  int64_t most = 0;
+  *units = 0;
   for (const Pattern& p : kPatterns) {
-    const int64_t units = std::min(p.read != 0 ? read_bytes / p.read : INT64_MAX, p.write != 0 ? write_bytes / p.write : INT64_MAX);
-    const int64_t left = read_bytes + write_bytes - units * (p.read + p.write);
-    if (left < best_left) {
-      best = &p;
-      best_left = left;
-    }
+    const int64_t turns =
+        std::min(p.read != 0 ? read_lines / p.read : INT64_MAX, p.write != 0 ? write_lines / p.write : INT64_MAX);
+    if (turns * (p.read + p.write) <= most) continue;
+    most = turns * (p.read + p.write);
+    best = &p;
+    *units = turns;
   }
   return *best;
 }
 
 }  // namespace roof
 
-// Reads `read_bytes` and writes `write_bytes`, both streams advancing together, on the calling thread. `to` is aligned to
-// 64 bytes. Less than 64 bytes at the end of either may be left out.
+// Reads `read_bytes` and writes `write_bytes`, both streams advancing together, on the calling thread. `to` is aligned
+// to 64 bytes. Less than 64 bytes at the end of either may be left out.
 inline void MoveBytes(const char* from, int64_t read_bytes, char* to, int64_t write_bytes, RoofStores stores) {
-  while (read_bytes >= 64 || write_bytes >= 64) {
-    const roof::Pattern& p = roof::PatternFor(read_bytes, write_bytes);
-    const int64_t reads = p.read != 0 ? read_bytes / (64 * p.read) : INT64_MAX;
-    const int64_t writes = p.write != 0 ? write_bytes / (64 * p.write) : INT64_MAX;
-    const int64_t units = std::min(reads, writes);
-    if (units == 0) return;
+  for (int64_t reads = read_bytes / 64, writes = write_bytes / 64; reads > 0 || writes > 0;) {
+    int64_t units = 0;
+    const roof::Pattern& p = roof::PatternFor(reads, writes, &units);
     (stores == RoofStores::kStreaming ? p.streaming : p.normal)(from, to, units);
-    from += units * p.read * 64, read_bytes -= units * p.read * 64;
-    to += units * p.write * 64, write_bytes -= units * p.write * 64;
+    from += units * p.read * 64;
+    to += units * p.write * 64;
+    reads -= units * p.read;
+    writes -= units * p.write;
   }
 }
 
@@ -172,7 +173,9 @@ inline void MoveBytes(const ParallelFor& parallel, const char* from, int64_t rea
       parallel.pool, job.tasks,
       [](void* arg, int t) {
         const Job& j = *static_cast<const Job*>(arg);
-        const auto cut = [&](int64_t bytes, int task) { return task == j.tasks ? bytes : bytes / 64 * task / j.tasks * 64; };
+        const auto cut = [&](int64_t bytes, int task) {
+          return task == j.tasks ? bytes : bytes / 64 * task / j.tasks * 64;
+        };
         const int64_t in = cut(j.read_bytes, t), out = cut(j.write_bytes, t);
         MoveBytes(j.from + in, cut(j.read_bytes, t + 1) - in, j.to + out, cut(j.write_bytes, t + 1) - out, j.stores);
       },

@@ -1,5 +1,5 @@
-// dequantize beside a copy of the same bytes, like with like: normal stores with a copy by normal stores, streaming with
-// streaming.
+// dequantize beside a copy of the same bytes, like with like: normal stores with a copy by normal stores, streaming
+// with streaming.
 #include <fmt/format.h>
 
 #include "kvant/ops/dequantize/dequantize.h"

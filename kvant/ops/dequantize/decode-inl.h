@@ -50,9 +50,9 @@ KVANT_INLINE void DecodeBlock(const uint8_t* codes, const Parameters& p, size_t 
   StoreNumbers(a, b, x + i, stream);
 }
 
-// Calls block(i, stream) for blocks of `size` elements that cover [0, n), n >= size. What is streamed begins and ends where
-// cache lines of x do and is not written twice: a streaming store to a line that is in the cache waits for its eviction,
-// which was measured at 0.5 microseconds.
+// Calls block(i, stream) for blocks of `size` elements that cover [0, n), n >= size. What is streamed begins and ends
+// where cache lines of x do and is not written twice: a streaming store to a line that is in the cache waits for its
+// eviction, which was measured at 0.5 microseconds.
 template <class Out, class Block>
 KVANT_INLINE void CoverRow(size_t n, size_t size, const Out* x, bool stream, const Block& block) {
   constexpr size_t kLine = 64 / sizeof(Out);
@@ -102,9 +102,10 @@ KVANT_INLINE void DecodeRow(const uint8_t* codes, size_t n, const Parameters& p,
   } else {
     const size_t size = 2 * VectorLanes::N();
     if (HWY_UNLIKELY(n < size)) return DecodeShort<kFormat>(codes, n, p, x);
-    CoverRow(n, size, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
-      DecodeBlock<kFormat, kNaN>(codes, p, i, x, s);
-    });
+    CoverRow(
+        n, size, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
+          DecodeBlock<kFormat, kNaN>(codes, p, i, x, s);
+        });
   }
 }
 
@@ -119,8 +120,8 @@ void DecodeRows(const DecodeArgs& a) {
   const size_t n = static_cast<size_t>(a.n);
   for (int64_t r = 0; r < a.rows; ++r) {
     const float scale = LoadScalar(a.scale + r * a.scale_stride);
-    const float offset = std::bit_cast<float>(std::bit_cast<uint32_t>(LoadScalar(a.offset + r * a.offset_stride)) ^
-                                              a.offset_sign);
+    const float offset =
+        std::bit_cast<float>(std::bit_cast<uint32_t>(LoadScalar(a.offset + r * a.offset_stride)) ^ a.offset_sign);
     const uint8_t* codes = a.codes + r * a.codes_stride;
     Out* x = reinterpret_cast<Out*>(a.x + r * a.x_stride);
     const RowParameters p{scale, offset};
@@ -129,9 +130,10 @@ void DecodeRows(const DecodeArgs& a) {
       if (n >= kNibbleBlock) {
         // Blocks begin with whole bytes of codes, so also where they follow the cache lines of x.
         const bool stream = a.stream && reinterpret_cast<uintptr_t>(x) % (2 * sizeof(Out)) == 0;
-        CoverRow(n, kNibbleBlock, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
-          table.Store(codes + i / 2, x + i, s);
-        });
+        CoverRow(
+            n, kNibbleBlock, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
+              table.Store(codes + i / 2, x + i, s);
+            });
         continue;
       }
     }

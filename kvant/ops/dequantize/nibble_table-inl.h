@@ -1,5 +1,5 @@
-// INT4 with one scale and offset: a row has 16 possible results, so they are computed once and looked up. 2.5 to 4 times
-// as fast as computing each.
+// INT4 with one scale and offset: a row has 16 possible results, so they are computed once and looked up. 2.5 to 4
+// times as fast as computing each.
 #if defined(KVANT_OPS_DEQUANTIZE_NIBBLE_TABLE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef KVANT_OPS_DEQUANTIZE_NIBBLE_TABLE_INL_H_
 #undef KVANT_OPS_DEQUANTIZE_NIBBLE_TABLE_INL_H_
@@ -15,8 +15,8 @@ namespace HWY_NAMESPACE {
 
 // Where there is a table for results of type Out.
 template <class Out>
-inline constexpr bool kHasNibbleTable =
-    HWY_TARGET == HWY_AVX3 || (HWY_TARGET == HWY_AVX2 && !std::is_same_v<Out, float>);
+inline constexpr bool kHasNibbleTable = HWY_TARGET == HWY_AVX3 ||
+                                        (HWY_TARGET == HWY_AVX2 && !std::is_same_v<Out, float>);
 
 template <class Out>
 struct NibbleTable;

@@ -161,8 +161,9 @@ struct DequantizeProblem {
     const auto k = ParameterOf(static_cast<int64_t>(i));
     return std::string(Name(format)) + " to " + std::string(Name(x.dtype())) + ", " + std::string(Name(mode)) +
            ", element " + std::to_string(i) + ": code " + std::to_string(CodeOf(static_cast<int64_t>(i))) + ", scale " +
-           std::to_string(scale.Get<float>(k)) + (has_offset ? ", offset " + std::to_string(offset.Get<float>(k)) : "") +
-           " gives 0x" + word(bytes) + ", expected 0x" + word(expected);
+           std::to_string(scale.Get<float>(k)) +
+           (has_offset ? ", offset " + std::to_string(offset.Get<float>(k)) : "") + " gives 0x" + word(bytes) +
+           ", expected 0x" + word(expected);
   }
 
  private:

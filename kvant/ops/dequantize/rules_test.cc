@@ -67,8 +67,9 @@ TEST_F(DequantizeRules, ThePlainCallIsLegal) {
 TEST_F(DequantizeRules, Y) {
   InputFails(kValue, "y is missing", [](auto& a) { a.y = {}; });
   InputFails(kValue, "y has no dimensions, expected at least 1", [](auto& a) { a.y = As(a.y, DType::kInt8, {}); });
-  InputFails(kType, "y is uint8, but codes of int8 are stored as int8",
-             [](auto& a) { a.y = As(a.y, DType::kUInt8, {3, 4}); });
+  InputFails(kType, "y is uint8, but codes of int8 are stored as int8", [](auto& a) {
+    a.y = As(a.y, DType::kUInt8, {3, 4});
+  });
   InputFails(kType, "y is int8, but codes of int4 are stored as uint8", [](auto& a) { a.dst_type = Format::kInt4; });
   InputFails(kType, "y is float8_e5m2, but codes of float8_e4m3fn are stored as float8_e4m3fn", [](auto& a) {
     a.dst_type = Format::kFloat8E4M3FN;
@@ -76,10 +77,12 @@ TEST_F(DequantizeRules, Y) {
   });
   InputFails(kValue, "y has 33 dimensions, at most 32 are supported",
              [](auto& a) { a.y = As(a.y, DType::kInt8, Shape(33, 1)); });
-  InputFails(kValue, "y.shape[0] is -3, a size cannot be negative",
-             [](auto& a) { a.y = As(a.y, DType::kInt8, {-3, 4}); });
-  InputFails(kValue, "y has shape [3, 4] but no memory",
-             [](auto& a) { a.y = ConstTensorView(nullptr, DType::kInt8, {3, 4}); });
+  InputFails(kValue, "y.shape[0] is -3, a size cannot be negative", [](auto& a) {
+    a.y = As(a.y, DType::kInt8, {-3, 4});
+  });
+  InputFails(kValue, "y has shape [3, 4] but no memory", [](auto& a) {
+    a.y = ConstTensorView(nullptr, DType::kInt8, {3, 4});
+  });
   InputFails(kValue, "y is on a CUDA device, expected a CPU tensor", [](auto& a) { a.y.set_device(Device::kCuda); });
   InputFails(kValue, "y has stride 2 in its packed last dimension, expected 1", [](auto& a) {
     a.dst_type = Format::kInt4;
@@ -113,8 +116,9 @@ TEST_F(DequantizeRules, Modes) {
 TEST_F(DequantizeRules, Parameters) {
   InputFails(kValue, "scale is missing", [](auto& a) { a.scale = {}; });
   InputFails(kType, "scale is float16, expected float32", [](auto& a) { a.scale = As(a.scale, DType::kFloat16, {3}); });
-  InputFails(kValue, "scale has shape [3, 1], expected [3]",
-             [](auto& a) { a.scale = As(a.scale, DType::kFloat32, {3, 1}); });
+  InputFails(kValue, "scale has shape [3, 1], expected [3]", [](auto& a) {
+    a.scale = As(a.scale, DType::kFloat32, {3, 1});
+  });
   InputFails(kValue, "scale has shape [3], expected [1]", [](auto& a) { a.quant_mode = QuantMode::kPerTensor; });
   InputFails(kValue, "scale has shape [3], expected [4]", [](auto& a) { a.quant_mode = QuantMode::kPerChannel; });
   InputFails(kValue, "scale has shape [3], expected [3, 2]", [](auto& a) { a.group_size = 2; });
@@ -131,10 +135,13 @@ TEST_F(DequantizeRules, Parameters) {
 
 TEST_F(DequantizeRules, X) {
   Fails(kValue, "x is missing", [](auto& a) { a.x = {}; });
-  Fails(kType, "x is int8, expected float16, bfloat16 or float32", [](auto& a) { a.x = As(a.x, DType::kInt8, {3, 4}); });
+  Fails(kType, "x is int8, expected float16, bfloat16 or float32", [](auto& a) {
+    a.x = As(a.x, DType::kInt8, {3, 4});
+  });
   Fails(kValue, "x has shape [12], expected [3, 4]", [](auto& a) { a.x = As(a.x, DType::kFloat16, {12}); });
-  Fails(kValue, "elements of x share memory: shape [3, 4], strides [2, 1]",
-        [](auto& a) { a.x = TensorView(a.x.data(), DType::kFloat16, {3, 4}, {2, 1}); });
+  Fails(kValue, "elements of x share memory: shape [3, 4], strides [2, 1]", [](auto& a) {
+    a.x = TensorView(a.x.data(), DType::kFloat16, {3, 4}, {2, 1});
+  });
   char memory[48] = {};
   const TensorView x(memory, DType::kFloat16, {3, 4});
   Fails(kValue, "y and x share memory", [&](auto& a) {

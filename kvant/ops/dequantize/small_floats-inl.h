@@ -24,7 +24,8 @@ using V16 = hn::Vec<D16>;
 
 KVANT_INLINE V16 Set16(uint16_t v) { return hn::Set(D16(), v); }
 
-// bf16 patterns to fp32: two vectors, the first N elements in `a`. By reference, because vectors of SVE cannot be members.
+// bf16 patterns to fp32: two vectors, the first N elements in `a`. By reference, because vectors of SVE cannot be
+// members.
 KVANT_INLINE void WidenBFloat16(V16 patterns, F& a, F& b) {
   const VectorLanes::DU du;
   const hn::Half<D16> half;
@@ -115,27 +116,26 @@ KVANT_INLINE void DecodeHiFloat8(V16 code, F& a, F& b) {
 
 #else
 
-// A number with exponent E and mantissa m (in eighths) is the bf16 128 (127 + E) + 16 m. The 4 bits after the sign tell what
-// the other three count: |E| and m together are 8 |E| + m = base + unit * count, and E is -|E| where `negative` is set, or
-// for denormals, whose count is an exponent alone, has another bias.
+// A number with exponent E and mantissa m (in eighths) is the bf16 128 (127 + E) + 16 m. The 4 bits after the sign tell
+// what the other three count: |E| and m together are 8 |E| + m = base + unit * count, and E is -|E| where `negative` is
+// set, or for denormals, whose count is an exponent alone, has another bias.
 KVANT_INLINE void DecodeHiFloat8(V16 code, F& a, F& b) {
   const D16 d16;
   const hn::RebindToSigned<D16> di16;
   const hn::Repartition<uint8_t, D16> d8;
   alignas(16) static constexpr uint8_t kBase[16] = {0, 0, 8, 8, 16, 24, 16, 24, 32, 48, 32, 48, 64, 96, 64, 96};
   alignas(16) static constexpr uint8_t kUnit[16] = {8, 1, 1, 1, 1, 1, 1, 1, 2, 2, 2, 2, 4, 4, 4, 4};
-  alignas(16) static constexpr uint8_t kNegative[16] = {0, 0, 0, 0xF8, 0, 0, 0xF8, 0xF8, 0, 0, 0xF8, 0xF8, 0, 0, 0xF8, 0xF8};
+  alignas(16) static constexpr uint8_t kNegative[16] = {0, 0, 0,    0xF8, 0, 0, 0xF8, 0xF8,
+                                                        0, 0, 0xF8, 0xF8, 0, 0, 0xF8, 0xF8};
   alignas(16) static constexpr uint8_t kBias[16] = {127 - 23, 127, 127, 127, 127, 127, 127, 127,
                                                     127,      127, 127, 127, 127, 127, 127, 127};
   const auto index = hn::BitCast(d8, hn::And(hn::ShiftRight<3>(code), Set16(15)));
   // Entries as 16-bit numbers; the upper bytes look up entry 0 and are cleared.
-  const auto at = [&](const uint8_t* table) HWY_ATTR {
-    return hn::BitCast(d16, hn::TableLookupBytes(hn::LoadDup128(d8, table), index));
-  };
+  const auto at = [&](const uint8_t* table)
+                      HWY_ATTR { return hn::BitCast(d16, hn::TableLookupBytes(hn::LoadDup128(d8, table), index)); };
   const V16 byte = Set16(0xFF);
-  const auto equals = [&](V16 v, uint16_t to, uint16_t bits) HWY_ATTR {
-    return hn::And(hn::VecFromMask(d16, hn::Eq(v, Set16(to))), Set16(bits));
-  };
+  const auto equals = [&](V16 v, uint16_t to, uint16_t bits)
+                          HWY_ATTR { return hn::And(hn::VecFromMask(d16, hn::Eq(v, Set16(to))), Set16(bits)); };
   const V16 negative = at(kNegative);
   const V16 sum = hn::Add(at(kBase), hn::Mul(hn::And(code, Set16(7)), hn::And(at(kUnit), byte)));
   // ~(8 |E|) with m as it is, and one more in the eighths: -8 |E| + m.

@@ -58,25 +58,21 @@ void Run(benchmark::State& state, const Case& c) {
 }
 
 void Add(const Case& c) {
-  const std::string name = fmt::format("dynamic_quant/{}x{}/{}/{}/{}/{}/{}{}", c.rows, c.columns, Name(c.dtype),
-                                       Name(c.format), c.symmetric ? "symmetric" : "asymmetric",
-                                       c.stores == Stores::kStreaming ? "streaming" : "normal",
-                                       c.threads == 1 ? "1" : "threads", c.subnormal_share > 0 ? "/subnormals" : "");
+  const std::string name =
+      fmt::format("dynamic_quant/{}x{}/{}/{}/{}/{}/{}{}", c.rows, c.columns, Name(c.dtype), Name(c.format),
+                  c.symmetric ? "symmetric" : "asymmetric", c.stores == Stores::kStreaming ? "streaming" : "normal",
+                  c.threads == 1 ? "1" : "threads", c.subnormal_share > 0 ? "/subnormals" : "");
   benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { Run(state, c); })->UseManualTime();
 }
 
 const bool registered = [] {
-  constexpr int64_t kShapes[][2] = {{1, 32},      {1, 4096},    {16, 4096},   {128, 7168},
+  constexpr int64_t kShapes[][2] = {{1, 32},      {1, 4096},    {16, 4096},  {128, 7168},
                                     {4096, 4096}, {4096, 7168}, {65536, 128}};
   constexpr struct {
     Format format;
     bool symmetric;
-  } kTo[] = {{Format::kInt8, false},
-             {Format::kInt8, true},
-             {Format::kInt4, false},
-             {Format::kInt4, true},
-             {Format::kFloat8E4M3FN, true},
-             {Format::kHiFloat8, true}};
+  } kTo[] = {{Format::kInt8, false}, {Format::kInt8, true},         {Format::kInt4, false},
+             {Format::kInt4, true},  {Format::kFloat8E4M3FN, true}, {Format::kHiFloat8, true}};
   for (const auto& [rows, columns] : kShapes) {
     for (const DType dtype : {DType::kFloat16, DType::kBFloat16}) {
       for (const auto& to : kTo) {

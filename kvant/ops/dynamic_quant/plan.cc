@@ -25,8 +25,7 @@ Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec) {
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckInputs(args, &plan.d));
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckOutputs(args));
   plan.r = RangeFor(args.dst_type, plan.d);
-  KVANT_RETURN_IF_ERROR(
-      MakeRowwisePlan(dynamic_quant::Inputs(args), {args.y, args.scale, args.offset}, exec, &plan));
+  KVANT_RETURN_IF_ERROR(MakeRowwisePlan(dynamic_quant::Inputs(args), {args.y, args.scale, args.offset}, exec, &plan));
   return RunRowwise(plan, exec);
 }
 

@@ -15,7 +15,7 @@ enum : int { kResult, kSource };
 struct PackPlan {
   const pack_int4::Kernels* kernels;
   Grid grid;
-  int codes;   // which tensor has a byte per code
+  int codes;  // which tensor has a byte per code
   char* data[2];
 };
 

@@ -56,30 +56,34 @@ TEST_F(PackInt4Rules, Pack) {
   PackFails(kValue, "codes has no dimensions, expected at least 1",
             [](auto& a) { a.codes = As(a.codes, DType::kInt8, {}); });
   PackFails(kType, "codes is uint8, expected int8", [](auto& a) { a.codes = As(a.codes, DType::kUInt8, {2, 16}); });
-  PackFails(kType, "packed is int8, expected uint8 or int32",
-            [](auto& a) { a.packed = As(a.packed, DType::kInt8, {2, 8}); });
-  PackFails(kValue, "codes.shape[-1] is 15, but an element of uint8 holds 2 codes",
-            [](auto& a) { a.codes = As(a.codes, DType::kInt8, {2, 15}); });
+  PackFails(kType, "packed is int8, expected uint8 or int32", [](auto& a) {
+    a.packed = As(a.packed, DType::kInt8, {2, 8});
+  });
+  PackFails(kValue, "codes.shape[-1] is 15, but an element of uint8 holds 2 codes", [](auto& a) {
+    a.codes = As(a.codes, DType::kInt8, {2, 15});
+  });
   PackFails(kValue, "codes.shape[-1] is 12, but an element of int32 holds 8 codes", [](auto& a) {
     a.codes = As(a.codes, DType::kInt8, {2, 12});
     a.packed = As(a.packed, DType::kInt32, {2, 1});
   });
-  PackFails(kValue, "packed has shape [2, 7], expected [2, 8]",
-            [](auto& a) { a.packed = As(a.packed, DType::kUInt8, {2, 7}); });
-  PackFails(kValue, "packed has shape [2, 8], expected [2, 2]",
-            [](auto& a) { a.packed = As(a.packed, DType::kInt32, {2, 8}); });
+  PackFails(kValue, "packed has shape [2, 7], expected [2, 8]", [](auto& a) {
+    a.packed = As(a.packed, DType::kUInt8, {2, 7});
+  });
+  PackFails(kValue, "packed has shape [2, 8], expected [2, 2]", [](auto& a) {
+    a.packed = As(a.packed, DType::kInt32, {2, 8});
+  });
   PackFails(kValue, "packed has stride 2 in its packed last dimension, expected 1", [](auto& a) {
     a.packed = TensorView(a.packed.data(), DType::kUInt8, {2, 8}, {16, 2});
   });
   PackFails(kValue, "elements of packed share memory: shape [2, 8], strides [4, 1]", [](auto& a) {
     a.packed = TensorView(a.packed.data(), DType::kUInt8, {2, 8}, {4, 1});
   });
-  PackFails(kValue, "codes and packed share memory",
-            [](auto& a) { a.packed = As(a.codes, DType::kUInt8, {2, 8}); });
+  PackFails(kValue, "codes and packed share memory", [](auto& a) { a.packed = As(a.codes, DType::kUInt8, {2, 8}); });
   PackFails(kValue, "packed is on a CUDA device, expected a CPU tensor",
             [](auto& a) { a.packed.set_device(Device::kCuda); });
-  PackFails(kValue, "codes has shape [2, 16] but no memory",
-            [](auto& a) { a.codes = ConstTensorView(nullptr, DType::kInt8, {2, 16}); });
+  PackFails(kValue, "codes has shape [2, 16] but no memory", [](auto& a) {
+    a.codes = ConstTensorView(nullptr, DType::kInt8, {2, 16});
+  });
 }
 
 TEST_F(PackInt4Rules, Unpack) {
@@ -87,16 +91,17 @@ TEST_F(PackInt4Rules, Unpack) {
   UnpackFails(kValue, "codes is missing", [](auto& a) { a.codes = {}; });
   UnpackFails(kValue, "packed has no dimensions, expected at least 1",
               [](auto& a) { a.packed = As(a.packed, DType::kUInt8, {}); });
-  UnpackFails(kType, "packed is float16, expected uint8 or int32",
-              [](auto& a) { a.packed = As(a.packed, DType::kFloat16, {2, 8}); });
+  UnpackFails(kType, "packed is float16, expected uint8 or int32", [](auto& a) {
+    a.packed = As(a.packed, DType::kFloat16, {2, 8});
+  });
   UnpackFails(kType, "codes is uint8, expected int8", [](auto& a) { a.codes = As(a.codes, DType::kUInt8, {2, 16}); });
-  UnpackFails(kValue, "codes has shape [16, 2], expected [2, 16]",
-              [](auto& a) { a.codes = As(a.codes, DType::kInt8, {16, 2}); });
+  UnpackFails(kValue, "codes has shape [16, 2], expected [2, 16]", [](auto& a) {
+    a.codes = As(a.codes, DType::kInt8, {16, 2});
+  });
   UnpackFails(kValue, "packed has stride 0 in its packed last dimension, expected 1", [](auto& a) {
     a.packed = ConstTensorView(a.packed.data(), DType::kUInt8, {2, 8}, {1, 0});
   });
-  UnpackFails(kValue, "packed and codes share memory",
-              [](auto& a) { a.packed = As(a.codes, DType::kUInt8, {2, 8}); });
+  UnpackFails(kValue, "packed and codes share memory", [](auto& a) { a.packed = As(a.codes, DType::kUInt8, {2, 8}); });
   UnpackFails(kValue, "elements of codes share memory: shape [2, 16], strides [0, 1]", [](auto& a) {
     a.codes = TensorView(a.codes.data(), DType::kInt8, {2, 16}, {0, 1});
   });

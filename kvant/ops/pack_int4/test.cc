@@ -8,8 +8,8 @@ namespace kvant {
 namespace {
 
 using testing::Layout;
-using testing::OneIn;
 using testing::OnEachTarget;
+using testing::OneIn;
 using testing::Rng;
 using testing::Shape;
 using testing::TestTensor;
@@ -20,14 +20,16 @@ using Bytes = std::vector<uint8_t>;
 
 Bytes Packed(const Bytes& codes) {
   Bytes packed;
-  for (size_t i = 0; i < codes.size(); i += 2) packed.push_back(static_cast<uint8_t>(codes[i] % 16 + codes[i + 1] % 16 * 16));
+  for (size_t i = 0; i < codes.size(); i += 2)
+    packed.push_back(static_cast<uint8_t>(codes[i] % 16 + codes[i + 1] % 16 * 16));
   return packed;
 }
 
 Bytes Unpacked(const Bytes& packed) {
   Bytes codes;
   for (const uint8_t byte : packed) {
-    for (const int nibble : {byte % 16, byte / 16}) codes.push_back(static_cast<uint8_t>(nibble < 8 ? nibble : nibble - 16));
+    for (const int nibble : {byte % 16, byte / 16})
+      codes.push_back(static_cast<uint8_t>(nibble < 8 ? nibble : nibble - 16));
   }
   return codes;
 }

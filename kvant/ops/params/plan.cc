@@ -1,7 +1,7 @@
 // Small tensors, one value a row: one backend is enough.
+#include "kvant/rowwise/plan.h"
 #include "kvant/numerics/fp_env.h"
 #include "kvant/ops/params/rules.h"
-#include "kvant/rowwise/plan.h"
 #include "kvant/rowwise/row_params.h"
 
 namespace kvant {

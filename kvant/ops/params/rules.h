@@ -20,9 +20,9 @@ inline Status Check(std::string_view op, NamedTensor statistic, std::initializer
   KVANT_RETURN_IF_ERROR(CheckOverlap(op, outputs, {}));
   for (const NamedTensor& out : outputs) {
     for (const NamedTensor& in : inputs) {
-      const bool same = out.tensor.data() == in.tensor.data() && std::equal(out.tensor.strides().begin(),
-                                                                           out.tensor.strides().end(),
-                                                                           in.tensor.strides().begin());
+      const bool same =
+          out.tensor.data() == in.tensor.data() &&
+          std::equal(out.tensor.strides().begin(), out.tensor.strides().end(), in.tensor.strides().begin());
       if (!same) KVANT_RETURN_IF_ERROR(CheckOverlap(op, {out}, {in}));
     }
   }

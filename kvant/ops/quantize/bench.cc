@@ -89,7 +89,8 @@ const bool registered = [] {
       Add({rows, columns, dtype, Format::kInt8, Kind::kPerTensor});
       Add({rows, columns, dtype, Format::kInt8, Kind::kPerChannel});
     }
-    for (const Kind kind : {Kind::kPerRow, Kind::kReciprocal}) Add({rows, columns, DType::kFloat16, Format::kInt8, kind});
+    for (const Kind kind : {Kind::kPerRow, Kind::kReciprocal})
+      Add({rows, columns, DType::kFloat16, Format::kInt8, kind});
     if (rows * columns < (1 << 20)) continue;
     for (const Kind kind : {Kind::kPerTensor, Kind::kPerChannel}) {
       Add({rows, columns, DType::kFloat16, Format::kInt8, kind, Stores::kStreaming});

@@ -29,9 +29,7 @@ class Task {
         parameters_(plan) {}
 
   // fp16 elements are never subnormal.
-  static bool Flushes(const Plan& plan) {
-    return plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16;
-  }
+  static bool Flushes(const Plan& plan) { return plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16; }
 
   void Run(const GridPart& part) {
     const int64_t limit = by_column_ ? kPanel : kPiece;

@@ -104,9 +104,10 @@ void CheckEveryPattern(DType dtype, Format format, RoundMode mode, float scale, 
 }
 
 TEST(Quantize, EveryPatternAtTheEndsOfTheFastPath) {
-  const float kScales[] = {0x1.555556p-7f, 0x1p-76f, 0x1.FFFFFEp-77f, 0x1p-50f, 0x1.FFFFFEp-51f,
-                           0x1.8p74f,      0x1.8p100f, 0x1p-149f,     -0.25f};
-  const float kZeros[] = {0.0f, 0.5f, kAboveHalfStep, kBelowHalfStep, -7.5f, 0x1p-44f, -0x1.FFFFFEp-45f, 0x1p-140f, 1.0625f};
+  const float kScales[] = {0x1.555556p-7f, 0x1p-76f,   0x1.FFFFFEp-77f, 0x1p-50f, 0x1.FFFFFEp-51f,
+                           0x1.8p74f,      0x1.8p100f, 0x1p-149f,       -0.25f};
+  const float kZeros[] = {0.0f,      0.5f,   kAboveHalfStep, kBelowHalfStep, -7.5f, 0x1p-44f, -0x1.FFFFFEp-45f,
+                          0x1p-140f, 1.0625f};
   // All of them, or some for each format and each scale: 9 scales, 12 turns.
   const int stride = LongTests() ? 1 : SlowMachine() ? 8 : 2;
   int turn = 0;
@@ -138,7 +139,8 @@ TEST(Quantize, TinyElements) {
         p.x = TestTensor(DType::kFloat32, {4096}, rng);
         p.x.ForEach([&](int64_t i, uint8_t*) {
           const uint32_t tiny = static_cast<uint32_t>(i % 2) << 31 | static_cast<uint32_t>(i / 2 % 64);
-          const float near = std::bit_cast<float>(std::bit_cast<uint32_t>(zero + 0.5f) + static_cast<uint32_t>(i % 16) - 8);
+          const float near =
+              std::bit_cast<float>(std::bit_cast<uint32_t>(zero + 0.5f) + static_cast<uint32_t>(i % 16) - 8);
           p.x.Set(i, i % 3 == 0 ? near * scale : std::ldexp(std::bit_cast<float>(tiny), static_cast<int>(i % 97)));
         });
         p.scales = p.zero_points = TestTensor(DType::kFloat32, {1}, rng);

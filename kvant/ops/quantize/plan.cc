@@ -10,8 +10,8 @@ using quantize::kIndex;
 using quantize::kX;
 using quantize::kY;
 
-// Runs of elements with one parameter that are shorter than this are encoded with a parameter for each element: a run of
-// its own costs as much as about this many elements.
+// Runs of elements with one parameter that are shorter than this are encoded with a parameter for each element: a run
+// of its own costs as much as about this many elements.
 constexpr int64_t kShortRun = 256;
 
 quantize::Parameter MakeParameter(const ConstTensorView& t) {
@@ -57,8 +57,8 @@ int64_t JoinRuns(Grid* grid) {
   return length;
 }
 
-// Whether streaming stores fit: what one of them writes is a cache line, and a line that is written by both kinds costs a
-// half microsecond.
+// Whether streaming stores fit: what one of them writes is a cache line, and a line that is written by both kinds costs
+// a half microsecond.
 bool MayStream(const QuantizeArgs& args, const Grid& grid) {
   const int64_t line = args.dst_type == Format::kInt4 ? 128 : 64;  // codes
   bool whole = grid.column_stride(kY) == 1 && reinterpret_cast<uintptr_t>(args.y.data()) % 64 == 0;
@@ -94,7 +94,8 @@ Status Quantize(const QuantizeArgs& args, const ExecOptions& exec) {
   plan.scale = MakeParameter(args.scales);
   plan.zero = MakeParameter(args.zero_points);
   const int64_t code_bytes = args.y.elements() * ByteSize(args.y.dtype());
-  const bool wanted = exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && code_bytes > kStreamingBytes);
+  const bool wanted =
+      exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && code_bytes > kStreamingBytes);
   plan.streaming = wanted && MayStream(args, plan.grid);
   RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, quantize::RunPart, &plan);
   return {};

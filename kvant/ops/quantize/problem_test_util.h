@@ -110,7 +110,9 @@ struct QuantizeProblem {
     size_t i = 0;
     while (bytes[i] == expected[i]) ++i;
     const int64_t element = static_cast<int64_t>(i) * (format == Format::kInt4 ? 2 : 1), k = IndexOf(element);
-    const auto number = [](float v) { return std::to_string(v) + " (" + std::to_string(std::bit_cast<uint32_t>(v)) + ")"; };
+    const auto number = [](float v) {
+      return std::to_string(v) + " (" + std::to_string(std::bit_cast<uint32_t>(v)) + ")";
+    };
     const auto parameter = [&](TestTensor& t) {
       return number(Parameters(t)[t.elements() == 1 ? 0 : static_cast<size_t>(k)]);
     };

@@ -22,8 +22,8 @@ inline int Axis(const QuantizeArgs& a) { return a.axis < 0 ? a.axis + a.x.rank()
 inline Status CheckCount(const QuantizeArgs& a, NamedTensor t) {
   const int64_t n = t.tensor.elements(), wanted = a.x.shape(Axis(a));
   if (n == 1 || n == wanted) return {};
-  return Status::InvalidValue(fmt::format("{}: {} has {} elements, expected 1 or x.shape[{}] = {}", kOp, t.name, n,
-                                          a.axis, wanted));
+  return Status::InvalidValue(
+      fmt::format("{}: {} has {} elements, expected 1 or x.shape[{}] = {}", kOp, t.name, n, a.axis, wanted));
 }
 
 inline Status CheckInputs(const QuantizeArgs& a) {
@@ -41,8 +41,8 @@ inline Status CheckInputs(const QuantizeArgs& a) {
   if (a.zero_points.present()) {
     KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"zero_points", a.zero_points}));
     if (const DType dtype = a.zero_points.dtype(); !IsFloat(dtype) && dtype != DType::kInt32) {
-      return Status::InvalidType(fmt::format("{}: zero_points is {}, expected int32, float16, bfloat16 or float32", kOp,
-                                             kvant::Name(dtype)));
+      return Status::InvalidType(
+          fmt::format("{}: zero_points is {}, expected int32, float16, bfloat16 or float32", kOp, kvant::Name(dtype)));
     }
     KVANT_RETURN_IF_ERROR(CheckCount(a, {"zero_points", a.zero_points}));
   }

@@ -66,15 +66,18 @@ TEST_F(QuantizeRules, ThePlainCallIsLegal) {
 
 TEST_F(QuantizeRules, X) {
   InputFails(kValue, "x is missing", [](auto& a) { a.x = {}; });
-  InputFails(kType, "x is int8, expected float16, bfloat16 or float32",
-             [](auto& a) { a.x = As(a.x, DType::kInt8, {3, 4}); });
+  InputFails(kType, "x is int8, expected float16, bfloat16 or float32", [](auto& a) {
+    a.x = As(a.x, DType::kInt8, {3, 4});
+  });
   InputFails(kValue, "x has no dimensions, expected at least 1", [](auto& a) { a.x = As(a.x, DType::kFloat16, {}); });
   InputFails(kValue, "x has 33 dimensions, at most 32 are supported",
              [](auto& a) { a.x = As(a.x, DType::kFloat16, Shape(33, 1)); });
-  InputFails(kValue, "x.shape[1] is -4, a size cannot be negative",
-             [](auto& a) { a.x = As(a.x, DType::kFloat16, {3, -4}); });
-  InputFails(kValue, "x has shape [3, 4] but no memory",
-             [](auto& a) { a.x = ConstTensorView(nullptr, DType::kFloat16, {3, 4}); });
+  InputFails(kValue, "x.shape[1] is -4, a size cannot be negative", [](auto& a) {
+    a.x = As(a.x, DType::kFloat16, {3, -4});
+  });
+  InputFails(kValue, "x has shape [3, 4] but no memory", [](auto& a) {
+    a.x = ConstTensorView(nullptr, DType::kFloat16, {3, 4});
+  });
   InputFails(kValue, "x is on a CUDA device, expected a CPU tensor", [](auto& a) { a.x.set_device(Device::kCuda); });
   InputFails(kValue, "x.shape[-1] is 3, int4 packs pairs and needs an even one", [](auto& a) {
     a.dst_type = Format::kInt4;
@@ -100,8 +103,9 @@ TEST_F(QuantizeRules, Parameters) {
              [](auto& a) { a.scales = ConstTensorView(nullptr, DType::kFloat32, {4}); });
   InputFails(kType, "zero_points is int64, expected int32, float16, bfloat16 or float32",
              [](auto& a) { a.zero_points = As(a.zero_points, DType::kInt64, {4}); });
-  InputFails(kValue, "zero_points has 2 elements, expected 1 or x.shape[-1] = 4",
-             [](auto& a) { a.zero_points = As(a.zero_points, DType::kInt32, {1, 2}); });
+  InputFails(kValue, "zero_points has 2 elements, expected 1 or x.shape[-1] = 4", [](auto& a) {
+    a.zero_points = As(a.zero_points, DType::kInt32, {1, 2});
+  });
   InputFails(kValue, "zero_points is on a CUDA device, expected a CPU tensor",
              [](auto& a) { a.zero_points.set_device(Device::kCuda); });
 }
@@ -117,8 +121,9 @@ TEST_F(QuantizeRules, RoundMode) {
 
 TEST_F(QuantizeRules, Y) {
   Fails(kValue, "y is missing", [](auto& a) { a.y = {}; });
-  Fails(kType, "y is uint8, but codes of int8 are stored as int8",
-        [](auto& a) { a.y = As(a.y, DType::kUInt8, {3, 4}); });
+  Fails(kType, "y is uint8, but codes of int8 are stored as int8", [](auto& a) {
+    a.y = As(a.y, DType::kUInt8, {3, 4});
+  });
   Fails(kType, "y is int8, but codes of float8_e4m3fn are stored as float8_e4m3fn",
         [](auto& a) { a.dst_type = Format::kFloat8E4M3FN; });
   Fails(kValue, "y has shape [4, 3], expected [3, 4]", [](auto& a) { a.y = As(a.y, DType::kInt8, {4, 3}); });
@@ -130,8 +135,9 @@ TEST_F(QuantizeRules, Y) {
     a.dst_type = Format::kInt4;
     a.y = TensorView(a.y.data(), DType::kUInt8, {3, 2}, {4, 2});
   });
-  Fails(kValue, "elements of y share memory: shape [3, 4], strides [0, 1]",
-        [](auto& a) { a.y = TensorView(a.y.data(), DType::kInt8, {3, 4}, {0, 1}); });
+  Fails(kValue, "elements of y share memory: shape [3, 4], strides [0, 1]", [](auto& a) {
+    a.y = TensorView(a.y.data(), DType::kInt8, {3, 4}, {0, 1});
+  });
   Fails(kValue, "x and y share memory", [](auto& a) { a.y = As(a.x, DType::kInt8, {3, 4}); });
   Fails(kValue, "scales and y share memory", [](auto& a) { a.y = As(a.scales, DType::kInt8, {3, 4}); });
   Fails(kValue, "zero_points and y share memory", [](auto& a) { a.y = As(a.zero_points, DType::kInt8, {3, 4}); });
@@ -140,8 +146,10 @@ TEST_F(QuantizeRules, Y) {
 TEST_F(QuantizeRules, Shapes) {
   QuantizeArgs args = Args();
   TensorSpec spec;
-  for (const auto& [format, dtype, last] : {std::tuple{Format::kInt8, DType::kInt8, 4}, {Format::kInt4, DType::kUInt8, 2},
-                                            {Format::kFloat8E5M2, DType::kFloat8E5M2, 4}, {Format::kHiFloat8, DType::kUInt8, 4}}) {
+  for (const auto& [format, dtype, last] : {std::tuple{Format::kInt8, DType::kInt8, 4},
+                                            {Format::kInt4, DType::kUInt8, 2},
+                                            {Format::kFloat8E5M2, DType::kFloat8E5M2, 4},
+                                            {Format::kHiFloat8, DType::kUInt8, 4}}) {
     args.dst_type = format;
     ASSERT_TRUE(InferQuantize(args, &spec).ok());
     EXPECT_EQ(spec.dtype, dtype);

@@ -69,9 +69,9 @@ Shape ParameterShape(int64_t n, Rng& rng) {
 QuantizeProblem RandomProblem(Format format, DType dtype, Shape shape, bool any_layout, Rng& rng) {
   QuantizeProblem p;
   p.format = format;
-  const DType storage = format == Format::kInt4 && OneIn(rng, 2)      ? DType::kInt32
-                        : !IsInteger(format) && OneIn(rng, 3) ? DType::kUInt8
-                                                              : StorageType(format);
+  const DType storage = format == Format::kInt4 && OneIn(rng, 2) ? DType::kInt32
+                        : !IsInteger(format) && OneIn(rng, 3)    ? DType::kUInt8
+                                                                 : StorageType(format);
   const int64_t per_element = CodesPerElement(format, storage);
   shape.back() = (shape.back() + per_element - 1) / per_element * per_element;
   const auto layout = [&](Layout odd) { return any_layout && OneIn(rng, 2) ? odd : Layout::kContiguous; };
@@ -83,7 +83,8 @@ QuantizeProblem RandomProblem(Format format, DType dtype, Shape shape, bool any_
   p.axis = static_cast<int>(Uniform(rng, -static_cast<int64_t>(shape.size()), static_cast<int64_t>(shape.size()) - 1));
   const int64_t n = shape[static_cast<size_t>(p.axis < 0 ? p.axis + static_cast<int>(shape.size()) : p.axis)];
   static const std::vector<DType> kZeroTypes = {DType::kInt32, DType::kFloat16, DType::kBFloat16, DType::kFloat32};
-  p.scales = RandomParameters(PickFrom(rng, kFloats), ParameterShape(n, rng), layout(Layout::kStridedInput), false, rng);
+  p.scales =
+      RandomParameters(PickFrom(rng, kFloats), ParameterShape(n, rng), layout(Layout::kStridedInput), false, rng);
   p.has_zero = OneIn(rng, 2);
   p.zero_points =
       RandomParameters(PickFrom(rng, kZeroTypes), ParameterShape(n, rng), layout(Layout::kStridedInput), true, rng);
@@ -108,13 +109,15 @@ TEST(Quantize, AnyShapeAndLayout) {
   }
 }
 
-// Rows of every length around the sizes of vectors and blocks; one parameter a row, one a column, and one a few columns.
+// Rows of every length around the sizes of vectors and blocks; one parameter a row, one a column, and one a few
+// columns.
 TEST(Quantize, EveryRowLength) {
   Rng rng(2);
   for (const Format format : kFormats) {
     for (int64_t n = 2; n <= 600; n += n < 300 ? 2 : 46) {
       const int64_t odd = format == Format::kInt4 || OneIn(rng, 2) ? 0 : 1;
-      QuantizeProblem p = RandomProblem(format, testing::PickFrom(rng, kFloats), {5, n + odd}, /*any_layout=*/false, rng);
+      QuantizeProblem p =
+          RandomProblem(format, testing::PickFrom(rng, kFloats), {5, n + odd}, /*any_layout=*/false, rng);
       ExpectRight(p);
       p = RandomProblem(format, testing::PickFrom(rng, kFloats), {5, 7, n % 64 + 2}, /*any_layout=*/false, rng);
       ExpectRight(p);

@@ -11,8 +11,7 @@ Status Run(std::string_view op, const RowStatsArgs& args, NamedTensor first, Nam
   const ConstTensorView none{};
   plan.stage = Stage::kMeasure;
   plan.amax_only = !second.tensor.present();
-  KVANT_RETURN_IF_ERROR(
-      MakeRowwisePlan(row_stats::Inputs(op, args), {none, first.tensor, second.tensor}, exec, &plan));
+  KVANT_RETURN_IF_ERROR(MakeRowwisePlan(row_stats::Inputs(op, args), {none, first.tensor, second.tensor}, exec, &plan));
   return RunRowwise(plan, exec);
 }
 
