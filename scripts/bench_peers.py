@@ -1,6 +1,7 @@
 """kvant beside what people call today: PyTorch eager, torch.compile, torch.quantize_per_tensor, onnxruntime.
 
-    ./run bench --peers [--threads N] [--json FILE]
+    pip install torch onnxruntime onnx -r tests/python/requirements.txt
+    python scripts/bench_peers.py [--threads N] [--json FILE]
 
 Every contender of a cell is timed in the same process, in shuffled rounds, and the cell shows medians in microseconds and
 how many times faster kvant is. A contender that does less is marked: torch.quantize_per_tensor gets its scale for free,

@@ -36,7 +36,7 @@ LIBRARIES = [
 
 
 def is_test(path: str) -> bool:
-    return re.search(r"[/_](test|bench)\.cc$", path) is not None
+    return re.search(r"[/_](test|bench)\.cc$|_test_util\.h$", path) is not None
 
 
 def layer(path: str) -> int:
