@@ -100,7 +100,9 @@ class RowTask {
 
   void EncodeGiven(int64_t row, int64_t from, int64_t to, const void* prefetch) {
     const RowParams p = GivenParams(row);
-    Path path = rule_.For(p.scale, p.offset);
+    // What flushing may move is bounded for a row's own offset; a float code shows the sign of any sum near zero.
+    const bool bounded = IsInteger(plan_.format) || !plan_.asymmetric;
+    Path path = bounded ? rule_.For(p.scale, p.offset) : Path::kExact;
     if (path != Path::kExact && from < to) {
       const MinMaxValues v = ValuesOf(Measure(row, from, to), true);
       const float low = v.min / p.scale + p.offset, high = v.max / p.scale + p.offset;
