@@ -100,7 +100,8 @@ TEST(Grid, VisitsEveryElementOnce) {
     int64_t stride = 1, elements = 1;
     for (int64_t d = Uniform(rng, 0, 5); d > 0; --d) {
       const int64_t most = d == 1 && OneIn(rng, 4) ? 90000 : 12;
-      const int64_t extent = OneIn(rng, 5) ? 1 : Uniform(rng, 1, std::max<int64_t>(most / (elements > 1000 ? 10 : 1), 1));
+      const int64_t extent =
+          OneIn(rng, 5) ? 1 : Uniform(rng, 1, std::max<int64_t>(most / (elements > 1000 ? 10 : 1), 1));
       stride *= OneIn(rng, 3) ? 2 : 1;
       dims.push_back({extent, {stride, stride * 3}});
       stride *= extent;
