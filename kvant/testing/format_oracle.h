@@ -88,6 +88,7 @@ class FloatFormatOracle {
     if (value == nullptr) return std::numeric_limits<double>::quiet_NaN();
     return (code & 0x80) != 0 ? -value->number : value->number;
   }
+  const std::vector<Value>& values() const { return values_; }
   double Gap(int code) const {
     const Value* const value = Find(code);
     if (value == nullptr) return std::numeric_limits<double>::quiet_NaN();
@@ -136,6 +137,23 @@ inline double DecodeByDefinition(Format format, uint8_t code) {
 // The larger distance from a code's value to the next one that the format has.
 inline double GapByDefinition(Format format, uint8_t code) {
   return IsInteger(format) ? 1 : FloatOracleOf(format).Gap(code);
+}
+
+// The numbers half way between two neighbours of a format: where a quotient that is off by one unit becomes another
+// code.
+inline std::vector<double> TiesByDefinition(Format format) {
+  std::vector<double> ties;
+  if (IsInteger(format)) {
+    const int low = format == Format::kInt8 ? -128 : -8;
+    for (int q = low; q < -low - 1; ++q) ties.push_back(q + 0.5);
+    return ties;
+  }
+  const auto& values = FloatOracleOf(format).values();
+  for (size_t i = 1; i < values.size(); ++i) {
+    ties.push_back((values[i - 1].number + values[i].number) / 2);
+    ties.push_back(-ties.back());
+  }
+  return ties;
 }
 
 // D and R of the formulas.

@@ -1,0 +1,93 @@
+// Exact ties at scales of every size. x is half way between two codes, times a scale that is not a power of two: the
+// correctly rounded quotient is the tie, and one that is a unit off, because a residual was flushed, rounded or lost,
+// is the wrong code.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kvant/testing/check_dynamic_quant.h"
+#include "kvant/testing/random_problem.h"
+
+namespace kvant {
+namespace {
+
+using testing::CheckOnEachTarget;
+using testing::kFormats;
+using testing::Rng;
+using testing::RowwiseProblem;
+using testing::Shape;
+using testing::TestTensor;
+using testing::Uniform;
+
+class DynamicQuantTies : public ::testing::TestWithParam<Format> {};
+
+// A row for every power of two: its largest element is D times the scale, its smallest, when asymmetric, D - R times,
+// so that the scale is this one exactly; the others are ties. All are shifted by as many steps, which the offset
+// undoes.
+RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mode, double dst_type_max, Rng& rng) {
+  RowwiseProblem p;
+  p.format = format;
+  p.symmetric = symmetric;
+  p.mode = mode;
+  p.dst_type_max = dst_type_max;
+  const double d = testing::LargestByDefinition(format, dst_type_max),
+               r = testing::RangeByDefinition(format, dst_type_max);
+  std::vector<double> ties = {d, symmetric ? -d : d - r};
+  for (const double tie : testing::TiesByDefinition(format)) {
+    if (tie < d && tie > d - r) ties.push_back(tie);
+  }
+  if (ties.size() % 2 != 0) ties.push_back(0);
+  const auto n = static_cast<int64_t>(ties.size());
+  const int64_t sets = 2 * 278;
+  const bool channels = mode == QuantMode::kPerChannel;
+  p.x = TestTensor(dtype, channels ? Shape{n, sets} : Shape{sets, n}, rng);
+  std::vector<float> values(static_cast<size_t>(sets * n));
+  for (int64_t s = 0; s < sets; ++s) {
+    // Odd and of few bits: products with ties are exact.
+    const auto m =
+        static_cast<double>(dtype == DType::kFloat32 ? 2 * Uniform(rng, 1, 511) + 1 : 2 * Uniform(rng, 1, 3) + 1);
+    const double scale = std::ldexp(m, static_cast<int>(s / 2) - 159);
+    const auto shift =
+        static_cast<double>(!symmetric && s % 2 == 1 && IsInteger(format) ? Uniform(rng, -1000, 1000) : 0);
+    for (int64_t i = 0; i < n; ++i) {
+      const auto at = static_cast<size_t>(channels ? i * sets + s : s * n + i);
+      values[at] = static_cast<float>((ties[static_cast<size_t>(i)] + shift) * scale);
+    }
+  }
+  p.x.SetFloats(values);
+  p.x.Keep();
+  p.MakeOutputs(rng);
+  return p;
+}
+
+TEST_P(DynamicQuantTies, AtEveryScale) {
+  Rng rng(1);
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const bool symmetric : {true, false}) {
+      for (const QuantMode mode : {QuantMode::kPerToken, QuantMode::kPerChannel}) {
+        RowwiseProblem p = MakeTies(GetParam(), dtype, symmetric, mode, 0, rng);
+        ASSERT_EQ(CheckOnEachTarget(p), "");
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, DynamicQuantTies, ::testing::ValuesIn(kFormats),
+                         [](const auto& info) { return std::string(Name(info.param)); });
+
+// A small D makes large scales, up to the largest number there is, and inverses that are subnormal.
+TEST(DynamicQuantTiesOfHiFloat8, WithSmallDstTypeMax) {
+  Rng rng(2);
+  for (const double dst_type_max : {15.0, 1.0, 0x1p-4, 0x1p-15, 1e-6}) {
+    for (const bool symmetric : {true, false}) {
+      RowwiseProblem p =
+          MakeTies(Format::kHiFloat8, DType::kFloat32, symmetric, QuantMode::kPerToken, dst_type_max, rng);
+      ASSERT_EQ(CheckOnEachTarget(p), "");
+    }
+  }
+}
+
+}  // namespace
+}  // namespace kvant
