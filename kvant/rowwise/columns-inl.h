@@ -48,8 +48,9 @@ void MinMaxColumns(const void* x_bytes, int64_t stride, int64_t rows, const floa
   }
 }
 
-// Elements to codes with the parameters of their columns; L decides how many at a time.
-template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast, bool kSmooth>
+// Elements to codes with the parameters of their columns; L decides how many at a time. Shared parameters are arrays of
+// four vectors that every index reads again.
+template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kSmooth>
 struct ColumnEncoder {
   static constexpr Format kTo = kFormat;
   static constexpr bool kSignedZeros = kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2;
@@ -58,77 +59,81 @@ struct ColumnEncoder {
   const In* x;
   float smooth;
   const float *scale, *inverse, *offset;
+  size_t index_mask;
 
   explicit KVANT_INLINE ColumnEncoder(const EncodeColumnsArgs& a)
-      : x(static_cast<const In*>(a.x)), smooth(a.smooth), scale(a.scale), inverse(a.inverse), offset(a.offset) {}
+      : x(static_cast<const In*>(a.x)),
+        smooth(a.smooth),
+        scale(a.scale),
+        inverse(a.inverse),
+        offset(a.offset),
+        index_mask(a.shared ? 0 : ~size_t{0}) {}
 
   template <class L>
   KVANT_INLINE typename L::I Encode(const In* at, const float*) const {
     using Codec = std::conditional_t<kHybrid, HiFloat8Codec<L, true>, CodecOf<L, kFormat>>;
     using V = typename L::F;
-    const size_t i = static_cast<size_t>(at - x);
+    const size_t i = static_cast<size_t>(at - x) & index_mask;
     V v = L::Load(at);
     if constexpr (kSmooth) v = L::Mul(v, L::Set(smooth));
-    const V s = Parameter<L>(scale, i), o = Parameter<L>(offset, i);
+    const V s = L::Load(scale + i), o = L::Load(offset + i);
     if constexpr (kOp == ColumnOp::kMultiply) {
       return Codec::Encode(L::Add(L::Mul(v, s), o));
     } else if constexpr (kOp == ColumnOp::kDivide) {
       return Codec::Encode(L::Add(L::Div(v, s), o));
     } else {
-      V q = DivideBy<kTwice, L>(v, s, Parameter<L>(inverse, i));
+      V q = DivideBy<kTwice, L>(v, s, L::Load(inverse + i));
       // The correction makes every zero +0, and flushing a subnormal v may have made one; the scale is positive.
       if constexpr (kSignedZeros) q = L::FloatOf(L::BitSelect(L::SetI(0x7FFFFFFF), L::Bits(q), L::Bits(v)));
       return Codec::EncodeNumber(L::Add(q, o));
     }
   }
-
- private:
-  template <class L>
-  static KVANT_INLINE typename L::F Parameter(const float* values, size_t i) {
-    if constexpr (kBroadcast) {
-      return L::Set(values[0]);
-    } else {
-      return L::Load(values + i);
-    }
-  }
 };
 
-template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast, bool kSmooth>
-KVANT_INLINE void EncodeColumnsWith(const EncodeColumnsArgs& a) {
-  using Encoder = ColumnEncoder<In, kFormat, kHybrid, kOp, kBroadcast, kSmooth>;
+template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kSmooth>
+KVANT_INLINE void EncodeColumnsWith(EncodeColumnsArgs a) {
+  using Encoder = ColumnEncoder<In, kFormat, kHybrid, kOp, kSmooth>;
   const size_t n = static_cast<size_t>(a.n);
   const size_t block = BlockElements<kFormat>();
-  if (n >= block) {
+  const bool is_short = n < block;
+  // Shared parameters are spread over a block, and what is shorter than a block goes into copies with room for one.
+  float scale[kMaxBlock], inverse[kMaxBlock], offset[kMaxBlock];
+  if (a.shared || is_short) {
+    const auto copy = [&](float* to, const float*& from) HWY_ATTR {
+      const size_t given = a.shared ? 0 : n;
+      std::memcpy(to, from, given * sizeof(float));
+      std::fill(to + given, to + block, a.shared ? from[0] : 1.0f);
+      from = to;
+    };
+    copy(scale, a.scale);
+    copy(offset, a.offset);
+    if constexpr (kOp == ColumnOp::kDivideFast) copy(inverse, a.inverse);
+  }
+  if (!is_short) {
     EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr,
                               (a.flags & kStreamStores) != 0);
     return;
   }
-  // Elements and parameters in copies with room for a whole block.
   In x[kMaxBlock];
-  float scale[kMaxBlock], inverse[kMaxBlock], offset[kMaxBlock];
   alignas(64) uint8_t codes[kMaxBlock];
-  const auto copy = [&](float* to, const float* from) HWY_ATTR {
-    const size_t given = kBroadcast ? 1 : n;
-    std::memcpy(to, from, given * sizeof(float));
-    std::fill(to + given, to + block, 1.0f);
-  };
   std::memcpy(x, a.x, n * sizeof(In));
   std::memset(x + n, 0, (block - n) * sizeof(In));
-  copy(scale, a.scale);
-  copy(offset, a.offset);
-  if constexpr (kOp == ColumnOp::kDivideFast) copy(inverse, a.inverse);
-  const EncodeColumnsArgs padded{x, a.smooth, static_cast<int64_t>(block), scale, inverse, offset, codes};
-  EncodeBlock<false>(Encoder(padded), x, nullptr, codes, false);
+  a.x = x;
+  EncodeBlock<false>(Encoder(a), x, nullptr, codes, false);
   std::memcpy(a.y, codes, CodeBytes<kFormat>(n));
 }
 
-template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kBroadcast>
+template <class In, Format kFormat, bool kHybrid, ColumnOp kOp>
 void EncodeColumns(const EncodeColumnsArgs& a) {
-  // Smooth scales come with statistics of columns only.
-  if constexpr (!kBroadcast && kOp != ColumnOp::kMultiply) {
-    if (a.smooth != 1.0f) return EncodeColumnsWith<In, kFormat, kHybrid, kOp, kBroadcast, true>(a);
+  // Multiplying by 1 changes nothing, but a product has 24 bits, which costs a correction.
+  if constexpr (kOp == ColumnOp::kDivide) {
+    EncodeColumnsWith<In, kFormat, kHybrid, kOp, true>(a);
+  } else if constexpr (kOp == ColumnOp::kDivideFast) {
+    if (a.smooth != 1.0f) return EncodeColumnsWith<In, kFormat, kHybrid, kOp, true>(a);
+    EncodeColumnsWith<In, kFormat, kHybrid, kOp, false>(a);
+  } else {
+    EncodeColumnsWith<In, kFormat, kHybrid, kOp, false>(a);
   }
-  EncodeColumnsWith<In, kFormat, kHybrid, kOp, kBroadcast, false>(a);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

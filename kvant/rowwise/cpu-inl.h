@@ -31,14 +31,10 @@ constexpr void FillPaths(EncodeFunction (&paths)[kNumPaths]) {
 }
 
 template <class In, Format kFormat, bool kHybrid>
-constexpr void FillColumns(void (*(&ops)[kNumColumnOps][2])(const EncodeColumnsArgs&)) {
-  constexpr ColumnOp kOps[] = {ColumnOp::kDivide, ColumnOp::kDivideFast, ColumnOp::kMultiply};
-  ops[0][0] = EncodeColumns<In, kFormat, kHybrid, kOps[0], false>;
-  ops[0][1] = EncodeColumns<In, kFormat, kHybrid, kOps[0], true>;
-  ops[1][0] = EncodeColumns<In, kFormat, kHybrid, kOps[1], false>;
-  ops[1][1] = EncodeColumns<In, kFormat, kHybrid, kOps[1], true>;
-  ops[2][0] = EncodeColumns<In, kFormat, kHybrid, kOps[2], false>;
-  ops[2][1] = EncodeColumns<In, kFormat, kHybrid, kOps[2], true>;
+constexpr void FillColumns(EncodeColumnsFunction (&ops)[kNumColumnOps]) {
+  ops[static_cast<int>(ColumnOp::kDivide)] = EncodeColumns<In, kFormat, kHybrid, ColumnOp::kDivide>;
+  ops[static_cast<int>(ColumnOp::kDivideFast)] = EncodeColumns<In, kFormat, kHybrid, ColumnOp::kDivideFast>;
+  ops[static_cast<int>(ColumnOp::kMultiply)] = EncodeColumns<In, kFormat, kHybrid, ColumnOp::kMultiply>;
 }
 
 template <class In, Format kFormat>

@@ -31,7 +31,7 @@ class ColumnTask {
 
   // Parameters of `n` columns from their statistics; kMeasure: the results themselves.
   void Finish(int64_t lead, int64_t from, int64_t n, const int32_t* min, const int32_t* max, bool store) {
-    const PathRule rule(plan_.format, plan_.asymmetric, flushes_);
+    const PathRule rule(plan_.format, plan_.asymmetric);
     fast_ = true;
     zeros_ = 0;
     for (int64_t i = 0; i < n; ++i) {
@@ -73,7 +73,7 @@ class ColumnTask {
   void Encode(int64_t lead, int64_t row, int64_t end, int64_t from, int64_t n) {
     const FpEnv env(fast_ && flushes_ ? FpEnv::kFlush : FpEnv::kDefault);
     const ColumnOp op = fast_ ? ColumnOp::kDivideFast : ColumnOp::kDivide;
-    const auto encode = plan_.kernels->encode_columns[static_cast<int>(plan_.format)][static_cast<int>(op)][0];
+    const auto encode = plan_.kernels->encode_columns[static_cast<int>(plan_.format)][static_cast<int>(op)];
     for (; row < end; ++row) {
       char* y_row = plan_.y.data + plan_.y.rows.At(lead) + row * plan_.y.row_step;
       const bool direct_y = plan_.y.step == 1;

@@ -1,6 +1,7 @@
 #include "kvant/rowwise/drive_rows.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "kvant/numerics/fp_env.h"
@@ -19,7 +20,7 @@ class RowTask {
         io_(plan),
         flushes_(plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16 && plan.smooth == nullptr),
         needs_min_(plan.stage == Stage::kMeasure ? !plan.amax_only : plan.asymmetric || plan.stage == Stage::kEncode),
-        rule_(plan.format, plan.asymmetric, flushes_),
+        rule_(plan.format, plan.asymmetric),
         encoders_(plan.kernels->encode[static_cast<int>(plan.format)][plan.asymmetric][plan.smooth != nullptr]) {}
 
   FpEnv::Mode env() const { return flushes_ ? FpEnv::kFlush : FpEnv::kDefault; }
@@ -27,18 +28,16 @@ class RowTask {
   bool flushes() const { return flushes_; }
 
   // Statistics of columns [from, to) of a row. Where only the magnitude matters it is the maximum.
-  MinMaxBits Measure(int64_t row, int64_t from, int64_t to) {
+  MinMaxBits Measure(int64_t row, int64_t from, int64_t to, const void* prefetch = nullptr) {
     const char* x_row = plan_.x.data + plan_.x.rows.At(row);
     MinMaxBits bits;
     for (int64_t c = from; c < to;) {
       const int64_t n = std::min(to - c, io_.limit());
       const PieceIo::Input in = io_.Read(x_row, row, c, n);
-      if (needs_min_) {
-        bits = Merge(bits, plan_.kernels->min_max(in.x, in.smooth, n));
-      } else {
-        const int32_t amax = plan_.kernels->amax(in.x, in.smooth, n);
-        bits = Merge(bits, {0, amax});
-      }
+      const MinMaxBits piece = needs_min_ ? plan_.kernels->min_max(in.x, in.smooth, n, prefetch)
+                                          : MinMaxBits{0, plan_.kernels->amax(in.x, in.smooth, n, prefetch)};
+      if (n == to - from) return piece;
+      bits = Merge(bits, piece);
       c += n;
     }
     return bits;
@@ -73,7 +72,7 @@ class RowTask {
         const PieceIo::Input in = io_.Read(x_row, row, c, n);
         encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, plan_.streaming ? kStreamStores : 0u}, p);
       }
-      io_.Flush(y_row, c, n);
+      if (!io_.direct()) io_.Flush(y_row, c, n);
       c += n;
     }
   }
@@ -100,11 +99,9 @@ class RowTask {
 
   void EncodeGiven(int64_t row, int64_t from, int64_t to, const void* prefetch) {
     const RowParams p = GivenParams(row);
-    // What flushing may move is bounded for a row's own offset; a float code shows the sign of any sum near zero.
-    const bool bounded = IsInteger(plan_.format) || !plan_.asymmetric;
-    Path path = bounded ? rule_.For(p.scale, p.offset) : Path::kExact;
+    Path path = rule_.For(p.scale, p.offset);
     if (path != Path::kExact && from < to) {
-      const MinMaxValues v = ValuesOf(Measure(row, from, to), true);
+      const MinMaxValues v = ValuesOf(Measure(row, from, to, prefetch), true);
       const float low = v.min / p.scale + p.offset, high = v.max / p.scale + p.offset;
       constexpr float kSlack = 1.0f + 0x1p-10f;
       if (!(low >= -(plan_.r - plan_.d) * kSlack && high <= plan_.d * kSlack)) path = Path::kExact;
@@ -119,8 +116,8 @@ class RowTask {
     RowParams params;
   };
 
-  Measured MeasureRow(int64_t row) {
-    MinMaxBits bits = Measure(row, 0, plan_.columns);
+  Measured MeasureRow(int64_t row, const void* prefetch) {
+    MinMaxBits bits = Measure(row, 0, plan_.columns, prefetch);
     RowParams p = Params(bits);
     if (flushes_ && rule_.For(p.scale, p.offset) == Path::kExact) {
       // The scale may be small enough for flushed products, or a flushed division, to have mattered.
@@ -152,14 +149,20 @@ FpEnv::Mode MeasuringEnv(const RowTask& task, const RowwisePlan& plan) {
 // Batches of short rows; true if the plan is made of them.
 bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64_t end) {
   const int64_t x_bytes = ByteSize(plan.x_dtype);
-  const int64_t pattern_lanes = 128;  // no row shorter than any vector
   if (plan.stage != Stage::kBoth || plan.smooth != nullptr || !task.direct()) return false;
-  if (plan.columns > kShortRow || plan.columns < pattern_lanes || plan.rows < 4) return false;
+  if (plan.columns > kShortRow || plan.columns == 0 || plan.rows < 4) return false;
   if (!plan.x.rows.regular() || !plan.y.rows.regular() || !plan.scale.rows.regular()) return false;
   if (plan.x.rows.step() % x_bytes != 0 || plan.x.rows.step() < 0) return false;
 
   const auto batch = plan.kernels->short_rows[static_cast<int>(plan.format)][plan.asymmetric];
   float scale[kShortRowsRoom], offset[kShortRowsRoom];
+  const auto store = [](const VectorMap& to, int64_t row, int rows, const float* values) {
+    if (to.rows.regular() && to.rows.step() == sizeof(float)) {
+      std::memcpy(to.At(row), values, static_cast<size_t>(rows) * sizeof(float));
+    } else {
+      for (int i = 0; i < rows; ++i) *to.At(row + i) = values[i];
+    }
+  };
   for (int64_t r = begin; r < end; r += kShortRowsBatch) {
     const int rows = static_cast<int>(std::min<int64_t>(kShortRowsBatch, end - r));
     const char* x = plan.x.data + plan.x.rows.At(r);
@@ -167,13 +170,10 @@ bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64
     const uint32_t left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
                                  reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
                                  offset, next, plan.streaming ? kStreamStores : 0u});
-    for (int i = 0; i < rows; ++i) {
-      if ((left >> i & 1) != 0) {
-        task.EncodeRow(task.MeasureRow(r + i), nullptr);
-      } else {
-        *plan.scale.At(r + i) = scale[i];
-        if (plan.asymmetric) *plan.offset.At(r + i) = offset[i];
-      }
+    store(plan.scale, r, rows, scale);
+    if (plan.asymmetric) store(plan.offset, r, rows, offset);
+    for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
+      task.EncodeRow(task.MeasureRow(r + std::countr_zero(rest), nullptr), nullptr);
     }
   }
   return true;
@@ -184,7 +184,7 @@ bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64
 void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
   RowTask task(plan);
   const FpEnv env(MeasuringEnv(task, plan));
-  const auto address = [&](int64_t r) { return r < end ? plan.x.data + plan.x.rows.At(r) : nullptr; };
+  const auto address = [&](int64_t r) { return r < end && task.direct() ? plan.x.data + plan.x.rows.At(r) : nullptr; };
   if (plan.stage == Stage::kMeasure) {
     for (int64_t r = begin; r < end; ++r) task.StoreStatistics(r, task.Measure(r, 0, plan.columns));
   } else if (plan.stage == Stage::kEncode) {
@@ -192,13 +192,13 @@ void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
   } else if (DriveShortRows(plan, task, begin, end)) {
     return;
   } else if (plan.columns * ByteSize(plan.x_dtype) > kPipelinedRowBytes) {
-    for (int64_t r = begin; r < end; ++r) task.EncodeRow(task.MeasureRow(r), nullptr);
+    for (int64_t r = begin; r < end; ++r) task.EncodeRow(task.MeasureRow(r, nullptr), nullptr);
   } else if (begin < end) {
     // Row r + 1 is measured before row r is encoded: the divisions behind its parameters then cost no time, and its
     // elements are in cache when their turn comes.
-    RowTask::Measured current = task.MeasureRow(begin);
+    RowTask::Measured current = task.MeasureRow(begin, address(begin + 1));
     for (int64_t r = begin + 1; r < end; ++r) {
-      const RowTask::Measured next = task.MeasureRow(r);
+      const RowTask::Measured next = task.MeasureRow(r, address(r + 1));
       task.EncodeRow(current, address(r + 1));
       current = next;
     }

@@ -33,6 +33,22 @@ KVANT_INLINE typename L::F DivideBy(typename L::F x, typename L::F s, typename L
   return q;
 }
 
+// Codes of x' of which it is known that they stay in range. `lift` is a power of two that scale and inverse have too.
+template <class In, Format kFormat, bool kAsymmetric, bool kTwice, class L>
+KVANT_INLINE typename L::I EncodeFast(typename L::F x, float lift, typename L::F scale, typename L::F inverse,
+                                      typename L::F offset) {
+  using Codec = CodecOf<L, kFormat>;
+  const typename L::F lifted = lift == 1.0f ? x : L::Mul(x, L::Set(lift));
+  const typename L::F q = DivideBy<kTwice, L>(lifted, scale, inverse);
+  if constexpr (kAsymmetric) {
+    return Codec::EncodeInRange(L::Add(q, offset));
+  } else if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
+    return Codec::EncodeInRangeWithSign(q, L::Bits(x));
+  } else {
+    return Codec::EncodeInRange(q);
+  }
+}
+
 // Elements to codes with the parameters of a row; L decides how many at a time. Holds scalars only: vectors of SVE
 // cannot be members, and the broadcasts leave the loop anyway.
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
@@ -57,16 +73,7 @@ struct RowEncoder {
       if constexpr (kAsymmetric) v = L::Add(v, L::Set(offset));
       return Codec::Encode(v);
     } else {
-      V lifted = x;
-      if constexpr (kPath == Path::kFastTiny) lifted = L::Mul(x, L::Set(kLift));
-      const V q = DivideBy<kTwice, L>(lifted, L::Set(scale), L::Set(inverse));
-      if constexpr (kAsymmetric) {
-        return Codec::EncodeInRange(L::Add(q, L::Set(offset)));
-      } else if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
-        return Codec::EncodeInRangeWithSign(q, L::Bits(x));
-      } else {
-        return Codec::EncodeInRange(q);
-      }
+      return EncodeFast<In, kFormat, kAsymmetric, kTwice, L>(x, kLift, L::Set(scale), L::Set(inverse), L::Set(offset));
     }
   }
 };
@@ -118,21 +125,37 @@ KVANT_INLINE void EncodeBlock(const Encoder& e, const In* x, const float* smooth
 
 inline constexpr size_t kMaxBlock = 8 * 64;  // INT4 with 2048-bit vectors
 
+// memcpy of a few bytes without a call, in steps that later loads can be served from.
+KVANT_INLINE void CopyFew(void* to, const void* from, size_t bytes) {
+  constexpr size_t kStep = 32;
+  if (bytes < kStep) {
+    std::memcpy(to, from, bytes);
+    return;
+  }
+  for (size_t i = 0; i < bytes; i += kStep) {
+    const size_t at = i + kStep <= bytes ? i : bytes - kStep;
+    std::memcpy(static_cast<char*>(to) + at, static_cast<const char*>(from) + at, kStep);
+  }
+}
+
 // Rows shorter than a block go through a copy with room for one.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 HWY_NOINLINE void EncodeShort(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
-  In x_copy[kMaxBlock];
-  float smooth_copy[kMaxBlock];
-  alignas(64) uint8_t codes[kMaxBlock];
+  HWY_ALIGN In x_copy[kMaxBlock];
+  HWY_ALIGN float smooth_copy[kMaxBlock];
+  HWY_ALIGN uint8_t codes[kMaxBlock];
   const size_t block = BlockElements<kFormat>();
-  std::memcpy(x_copy, x, n * sizeof(In));
-  std::memset(x_copy + n, 0, (block - n) * sizeof(In));
+  const VectorLanes::DF df;
+  for (size_t i = 0; i < block * sizeof(In) / sizeof(float); i += VectorLanes::N()) {
+    hn::StoreU(hn::Zero(df), df, reinterpret_cast<float*>(x_copy) + i);
+  }
+  CopyFew(x_copy, x, n * sizeof(In));
   if constexpr (kSmooth) {
-    std::memcpy(smooth_copy, smooth, n * sizeof(float));
-    std::memset(smooth_copy + n, 0, (block - n) * sizeof(float));
+    for (size_t i = 0; i < block; i += VectorLanes::N()) hn::StoreU(hn::Zero(df), df, smooth_copy + i);
+    CopyFew(smooth_copy, smooth, n * sizeof(float));
   }
   EncodeBlock<kSmooth>(encode, x_copy, smooth_copy, codes, false);
-  std::memcpy(y, codes, CodeBytes<kFormat>(n));
+  CopyFew(y, codes, CodeBytes<kFormat>(n));
 }
 
 // Asks for `bytes` of what will be read next, if anything.
@@ -141,15 +164,26 @@ KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes) {
   for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(static_cast<const char*>(next) + from + b);
 }
 
-// Whole blocks from element i on; returns where it stopped.
+// Whole blocks from element i on; returns where it stopped. Asks for the last three quarters of `prefetch`.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE size_t EncodeBlocks(Encoder encode, const In* x, const float* smooth, size_t i, size_t n, uint8_t* y,
                                  const void* prefetch, bool stream) {
   const size_t block = BlockElements<kFormat>();
-  for (; i + block <= n; i += block) {
-    Fetch(prefetch, i * sizeof(In), block * sizeof(In));
+  const auto one = [&] HWY_ATTR __attribute__((always_inline)) () {
     EncodeBlock<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
+    i += block;
+  };
+  if (prefetch != nullptr) {
+    // In steps whose three quarters are whole cache lines.
+    const size_t blocks = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
+    const size_t quarter = n * sizeof(In) / 4, step = blocks * block * sizeof(In) * 3 / 4;
+    const char* next = static_cast<const char*>(prefetch) + quarter;
+    for (; i + blocks * block <= n; next += step) {
+      Fetch(next, 0, step);
+      for (size_t k = 0; k < blocks; ++k) one();
+    }
   }
+  while (i + block <= n) one();
   return i;
 }
 
@@ -171,10 +205,8 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
       i = ahead * block / bytes;
     }
     i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, true);
-  } else if (prefetch != nullptr) {
-    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, false);
   } else {
-    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, nullptr, false);
+    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, false);
   }
   if (i < n) {
     const size_t last = n - block;

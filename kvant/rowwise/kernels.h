@@ -41,7 +41,7 @@ struct EncodeArgs {
   const float* smooth;   // null without smooth scales
   int64_t n;             // INT4: even
   uint8_t* y;            // INT4: n / 2 bytes, else n
-  const void* prefetch;  // the memory to be read next, or null
+  const void* prefetch;  // null, or as many elements that will be measured next: three quarters of them are asked for
   uint32_t flags;
 };
 
@@ -67,13 +67,14 @@ inline constexpr int kShortRowsRoom = kShortRowsBatch + 64;
 // saturating.
 struct EncodeColumnsArgs {
   const void* x;
-  float smooth;          // one factor for all of them (1: none; kMultiply and the broadcasting form take only 1)
+  float smooth;          // one factor for all of them (1: none; kMultiply and shared parameters take only 1)
   int64_t n;             // INT4: even
-  const float* scale;    // [n], or [1] in the broadcasting form
+  const float* scale;    // [n], or [1] where shared
   const float* inverse;  // like scale: RN(1 / scale); kDivideFast only
   const float* offset;   // like scale; -0 where there is none
   uint8_t* y;
   uint32_t flags = 0;
+  bool shared = false;  // one scale, inverse and offset for all columns
 };
 enum class ColumnOp : uint8_t {
   kDivide,
@@ -86,15 +87,17 @@ inline constexpr int kNumColumnOps = 3;
 inline constexpr int kHybridColumns = kNumFormats;
 
 using EncodeFunction = void (*)(const EncodeArgs&, const RowParams&);
+using EncodeColumnsFunction = void (*)(const EncodeColumnsArgs&);
 
 struct RowKernels {
   // Whether to run kFast, kFastTiny and short_rows with subnormals flushed to zero (fp16 input without smooth scales
   // has none). The reference computes them.
   bool flush_subnormals;
-  // Of n >= 1 elements x' = x * smooth (smooth null: x).
-  MinMaxBits (*min_max)(const void* x, const float* smooth, int64_t n);
+  // Of n >= 1 elements x' = x * smooth (smooth null: x). `prefetch` is null, or n elements that will be measured next:
+  // a quarter of them is asked for here and the rest by the encoder, so that memory is never idle.
+  MinMaxBits (*min_max)(const void* x, const float* smooth, int64_t n, const void* prefetch);
   // The largest |x'| as fp32 bits; a NaN has the largest bits. n >= 1.
-  int32_t (*amax)(const void* x, const float* smooth, int64_t n);
+  int32_t (*amax)(const void* x, const float* smooth, int64_t n, const void* prefetch);
   // [format][asymmetric][smooth][path]
   EncodeFunction encode[kNumFormats][2][2][kNumPaths];
   // [format][asymmetric]; returns a mask of the rows it left alone because they are not Regular.
@@ -102,8 +105,8 @@ struct RowKernels {
   // Extends the statistics of n columns by `rows` rows, x_stride elements apart, of x' = x * smooth[row] (null: x).
   void (*min_max_columns)(const void* x, int64_t x_stride, int64_t rows, const float* smooth, int64_t n, int32_t* min,
                           int32_t* max);
-  // [format or kHybridColumns][op][broadcast]
-  void (*encode_columns[kNumFormats + 1][kNumColumnOps][2])(const EncodeColumnsArgs&);
+  // [format or kHybridColumns][op]
+  EncodeColumnsFunction encode_columns[kNumFormats + 1][kNumColumnOps];
 };
 
 // The kernels of a target, by the dtype of x.

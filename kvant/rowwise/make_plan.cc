@@ -92,12 +92,12 @@ bool IsPlain(const ConstTensorView& t, DType dtype, const ConstTensorView& x, in
   if (t.rank() != x.rank() - dropped || t.dtype() != dtype || t.data() == nullptr || t.device() != Device::kCpu) {
     return false;
   }
+  const int64_t *shape = t.shape().data(), *strides = t.strides().data(), *x_shape = x.shape().data();
   int64_t stride = 1;
   for (int d = t.rank() - 1; d >= 0; --d) {
-    const int64_t extent = t.shape(d);
     // Of packed codes only the last dimension differs, and that is checked by the caller.
-    if (extent <= 0 || t.stride(d) != stride || (extent != x.shape(d) && d != x.rank() - 1)) return false;
-    stride *= extent;
+    if (shape[d] <= 0 || strides[d] != stride || (shape[d] != x_shape[d] && d != x.rank() - 1)) return false;
+    stride *= shape[d];
   }
   return true;
 }

@@ -10,6 +10,7 @@
 
 #include <cstring>
 
+#include "hwy/cache_control.h"
 #include "kvant/numerics/lanes_hwy-inl.h"
 #include "kvant/rowwise/kernels.h"
 
@@ -82,22 +83,24 @@ struct Patterns {
   }
 };
 
-// Signed and unsigned maximum of the patterns.
+// Signed and unsigned maximum of the patterns of at least a vector of elements.
 struct Extremes {
   int32_t signed_max;
   uint32_t unsigned_max;
 };
 
 template <class In, bool kSmooth>
-KVANT_INLINE Extremes ScanExtremes(const In* x, const float* smooth, size_t n) {
+KVANT_INLINE void ScanMaxima(const In* x, const float* smooth, size_t n, const void* prefetch,
+                             typename Patterns<In, kSmooth>::VS& signed_max,
+                             typename Patterns<In, kSmooth>::VU& unsigned_max) {
   using P = Patterns<In, kSmooth>;
-  const typename P::DS ds;
   const typename P::DU du;
   const size_t N = P::N();
   auto s0 = P::Load(x, smooth), s1 = s0;
   auto u0 = hn::BitCast(du, s0), u1 = u0;
   size_t i = 0;
   for (; i + 4 * N <= n; i += 4 * N) {
+    if (prefetch != nullptr) hwy::Prefetch(static_cast<const char*>(prefetch) + i * sizeof(In) / 4);
     const float* sm = kSmooth ? smooth + i : nullptr;
     const auto a = P::Load(x + i, sm);
     const auto b = P::Load(x + i + N, kSmooth ? sm + N : nullptr);
@@ -118,8 +121,17 @@ KVANT_INLINE Extremes ScanExtremes(const In* x, const float* smooth, size_t n) {
     s0 = hn::Max(s0, a);
     u0 = hn::Max(u0, hn::BitCast(du, a));
   }
-  (void)ds;
-  return {ReduceMax<typename P::Signed>(hn::Max(s0, s1)), ReduceMax<typename P::Unsigned>(hn::Max(u0, u1))};
+  signed_max = hn::Max(s0, s1);
+  unsigned_max = hn::Max(u0, u1);
+}
+
+template <class In, bool kSmooth>
+KVANT_INLINE Extremes ScanExtremes(const In* x, const float* smooth, size_t n, const void* prefetch) {
+  using P = Patterns<In, kSmooth>;
+  typename P::VS s;
+  typename P::VU u;
+  ScanMaxima<In, kSmooth>(x, smooth, n, prefetch, s, u);
+  return {ReduceMax<typename P::Signed>(s), ReduceMax<typename P::Unsigned>(u)};
 }
 
 template <class In, bool kSmooth>
@@ -179,42 +191,45 @@ struct PaddedRow {
 };
 
 template <class In, bool kSmooth>
-KVANT_INLINE MinMaxBits MeasureMinMax(const In* x, const float* smooth, size_t n) {
+KVANT_INLINE MinMaxBits MeasureMinMax(const In* x, const float* smooth, size_t n, const void* prefetch) {
   using Element = typename Patterns<In, kSmooth>::Element;
-  const PatternRange range = RangeOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n), x, smooth, n);
+  const PatternRange range =
+      RangeOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n, prefetch), x, smooth, n);
   return {OrderOf(WidenPattern<Element>(range.min)), OrderOf(WidenPattern<Element>(range.max))};
 }
 
 template <class In, bool kSmooth>
-KVANT_INLINE int32_t MeasureAmax(const In* x, const float* smooth, size_t n) {
+KVANT_INLINE int32_t MeasureAmax(const In* x, const float* smooth, size_t n, const void* prefetch) {
   using Element = typename Patterns<In, kSmooth>::Element;
-  return WidenPattern<Element>(AmaxOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n)));
+  return WidenPattern<Element>(AmaxOfExtremes<In, kSmooth>(ScanExtremes<In, kSmooth>(x, smooth, n, prefetch)));
 }
 
 template <class In>
-MinMaxBits MinMax(const void* x_bytes, const float* smooth, int64_t count) {
+MinMaxBits MinMax(const void* x_bytes, const float* smooth, int64_t count, const void* prefetch) {
   const In* x = static_cast<const In*>(x_bytes);
   const size_t n = static_cast<size_t>(count);
   const size_t N = smooth == nullptr ? Patterns<In, false>::N() : Patterns<In, true>::N();
   if (n < N) {
     const PaddedRow<In> padded(x, smooth, n, N);
-    return smooth == nullptr ? MeasureMinMax<In, false>(padded.x, nullptr, N)
-                             : MeasureMinMax<In, true>(padded.x, padded.smooth, N);
+    return smooth == nullptr ? MeasureMinMax<In, false>(padded.x, nullptr, N, nullptr)
+                             : MeasureMinMax<In, true>(padded.x, padded.smooth, N, nullptr);
   }
-  return smooth == nullptr ? MeasureMinMax<In, false>(x, nullptr, n) : MeasureMinMax<In, true>(x, smooth, n);
+  return smooth == nullptr ? MeasureMinMax<In, false>(x, nullptr, n, prefetch)
+                           : MeasureMinMax<In, true>(x, smooth, n, prefetch);
 }
 
 template <class In>
-int32_t Amax(const void* x_bytes, const float* smooth, int64_t count) {
+int32_t Amax(const void* x_bytes, const float* smooth, int64_t count, const void* prefetch) {
   const In* x = static_cast<const In*>(x_bytes);
   const size_t n = static_cast<size_t>(count);
   const size_t N = smooth == nullptr ? Patterns<In, false>::N() : Patterns<In, true>::N();
   if (n < N) {
     const PaddedRow<In> padded(x, smooth, n, N);
-    return smooth == nullptr ? MeasureAmax<In, false>(padded.x, nullptr, N)
-                             : MeasureAmax<In, true>(padded.x, padded.smooth, N);
+    return smooth == nullptr ? MeasureAmax<In, false>(padded.x, nullptr, N, nullptr)
+                             : MeasureAmax<In, true>(padded.x, padded.smooth, N, nullptr);
   }
-  return smooth == nullptr ? MeasureAmax<In, false>(x, nullptr, n) : MeasureAmax<In, true>(x, smooth, n);
+  return smooth == nullptr ? MeasureAmax<In, false>(x, nullptr, n, prefetch)
+                           : MeasureAmax<In, true>(x, smooth, n, prefetch);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

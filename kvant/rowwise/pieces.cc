@@ -59,13 +59,9 @@ PieceIo::PieceIo(const RowwisePlan& plan)
       limit_(direct_x_ && direct_y_ && direct_smooth_ ? INT64_MAX : kPiece),
       groups_(plan.group_index) {}
 
-PieceIo::Input PieceIo::Read(const char* x_row, int64_t row, int64_t column, int64_t n) {
-  const char* x = x_row + column * plan_.x.step;
-  if (!direct_x_) {
-    Gather(x, plan_.x.step, n, x_bytes_, x_);
-    x = x_;
-  }
-  return {x, plan_.smooth == nullptr ? nullptr : Smooth(row, column, n)};
+const char* PieceIo::GatherX(const char* x, int64_t n) {
+  Gather(x, plan_.x.step, n, x_bytes_, x_);
+  return x_;
 }
 
 const float* PieceIo::Smooth(int64_t row, int64_t column, int64_t n) {
@@ -80,11 +76,6 @@ const float* PieceIo::Smooth(int64_t row, int64_t column, int64_t n) {
     held_n_ = n;
   }
   return smooth_;
-}
-
-uint8_t* PieceIo::Target(char* y_row, int64_t column) {
-  if (!direct_y_) return reinterpret_cast<uint8_t*>(y_);
-  return reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? column / 2 : column);
 }
 
 void PieceIo::Flush(char* y_row, int64_t column, int64_t n) {

@@ -30,13 +30,21 @@ class PieceIo {
     const float* smooth;
   };
   // Elements [column, column + n) of a row at `x_row`, with that row's smooth scales.
-  Input Read(const char* x_row, int64_t row, int64_t column, int64_t n);
+  Input Read(const char* x_row, int64_t row, int64_t column, int64_t n) {
+    const char* x = x_row + column * plan_.x.step;
+    if (!direct_x_) x = GatherX(x, n);
+    return {x, plan_.smooth == nullptr ? nullptr : Smooth(row, column, n)};
+  }
 
   // Where to put the codes of those elements, and, after they are there, their way to the tensor.
-  uint8_t* Target(char* y_row, int64_t column);
+  uint8_t* Target(char* y_row, int64_t column) {
+    if (!direct_y_) return reinterpret_cast<uint8_t*>(y_);
+    return reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? column / 2 : column);
+  }
   void Flush(char* y_row, int64_t column, int64_t n);
 
  private:
+  const char* GatherX(const char* x, int64_t n);
   const float* Smooth(int64_t row, int64_t column, int64_t n);
 
   const RowwisePlan& plan_;

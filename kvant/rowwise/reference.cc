@@ -33,7 +33,7 @@ void StoreCode(uint8_t* y, int64_t i, int32_t code) {
 }
 
 template <class In>
-MinMaxBits MinMax(const void* x, const float* smooth, int64_t n) {
+MinMaxBits MinMax(const void* x, const float* smooth, int64_t n, const void*) {
   MinMaxBits result;
   for (int64_t i = 0; i < n; ++i) {
     const int32_t bits = OrderedBits<L>(L::Bits(Element<In>(x, smooth, i)));
@@ -44,7 +44,7 @@ MinMaxBits MinMax(const void* x, const float* smooth, int64_t n) {
 }
 
 template <class In>
-int32_t Amax(const void* x, const float* smooth, int64_t n) {
+int32_t Amax(const void* x, const float* smooth, int64_t n, const void*) {
   int32_t result = 0;
   for (int64_t i = 0; i < n; ++i) {
     result = std::max(result, L::Bits(Element<In>(x, smooth, i)) & 0x7FFFFFFF);
@@ -78,11 +78,11 @@ void MinMaxColumns(const void* x, int64_t stride, int64_t rows, const float* smo
   }
 }
 
-template <class In, Format kFormat, bool kHybrid, bool kMultiply, bool kBroadcast>
+template <class In, Format kFormat, bool kHybrid, bool kMultiply>
 void EncodeColumns(const EncodeColumnsArgs& a) {
   using Codec = std::conditional_t<kHybrid, HiFloat8Codec<L, true>, CodecOf<L, kFormat>>;
   for (int64_t i = 0; i < a.n; ++i) {
-    const int64_t k = kBroadcast ? 0 : i;
+    const int64_t k = a.shared ? 0 : i;
     const float v = ToFloat32(static_cast<const In*>(a.x)[i]) * a.smooth;
     const float q = kMultiply ? v * a.scale[k] : v / a.scale[k];
     StoreCode<kFormat>(a.y, i, Codec::Encode(q + a.offset[k]));
@@ -90,14 +90,10 @@ void EncodeColumns(const EncodeColumnsArgs& a) {
 }
 
 template <class In, Format kFormat, bool kHybrid>
-constexpr void FillColumns(void (*(&ops)[kNumColumnOps][2])(const EncodeColumnsArgs&)) {
-  for (int op = 0; op < kNumColumnOps; ++op) {
-    const bool multiply = op == static_cast<int>(ColumnOp::kMultiply);
-    ops[op][0] =
-        multiply ? EncodeColumns<In, kFormat, kHybrid, true, false> : EncodeColumns<In, kFormat, kHybrid, false, false>;
-    ops[op][1] =
-        multiply ? EncodeColumns<In, kFormat, kHybrid, true, true> : EncodeColumns<In, kFormat, kHybrid, false, true>;
-  }
+constexpr void FillColumns(EncodeColumnsFunction (&ops)[kNumColumnOps]) {
+  ops[static_cast<int>(ColumnOp::kDivide)] = EncodeColumns<In, kFormat, kHybrid, false>;
+  ops[static_cast<int>(ColumnOp::kDivideFast)] = EncodeColumns<In, kFormat, kHybrid, false>;
+  ops[static_cast<int>(ColumnOp::kMultiply)] = EncodeColumns<In, kFormat, kHybrid, true>;
 }
 
 template <class In, Format kFormat>

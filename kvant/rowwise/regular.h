@@ -8,19 +8,19 @@
 
 namespace kvant {
 
-// `flushes`: the kernels run with subnormals flushed to zero, so x' or the residual of a quotient may be cut off. That
-// moves a quotient only where it is below 2^-26 (2^-52 for scales from 2^-50), too small to move a code.
+// What is flushed, or below the smallest subnormal, may be missing in x' or in the residual of a quotient. That moves a
+// quotient only where it is below 2^-26 (2^-52 for scales from 2^-50), too small to move a code.
 struct PathRule {
   bool asymmetric;
-  bool flushes;
   static constexpr float kScaleUpTo = 0x1p125f, kOffsetUpTo = 0x1p18f;
   float fast_from;    // smallest scale for kFast
   float tiny_from;    // smallest scale for kFastTiny
   float offset_from;  // smallest |offset|
 
-  PathRule(Format format, bool asymmetric, bool flushes) : asymmetric(asymmetric), flushes(flushes) {
-    // An asymmetric float format sees differences far below one unit of its offset, and the sign of a zero.
-    const bool sensitive = asymmetric && flushes && !IsInteger(format);
+  PathRule(Format format, bool asymmetric) : asymmetric(asymmetric) {
+    // An asymmetric float format sees differences far below one unit of its offset, and the sign of a zero: -0 - 0 is
+    // not what +0 - 0 is.
+    const bool sensitive = asymmetric && !IsInteger(format);
     fast_from = sensitive ? 0x1p-50f : 0x1p-76f;
     tiny_from = sensitive ? 0x1p-50f : 0x1p-100f;
     offset_from = sensitive ? 0x1p-44f : 0;

@@ -15,10 +15,114 @@ HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
 
+// The largest lane of each of kShortRowsBatch vectors, without reducing one at a time: vectors are folded to 128 bits,
+// and those are interleaved and folded until a lane is a row.
+template <class T>
+class RowMaxima {
+  static constexpr size_t kRows = kShortRowsBatch;
+  using D = hn::ScalableTag<T>;
+
+ public:
+#if HWY_HAVE_SCALABLE
+  KVANT_INLINE void Put(size_t r, hn::Vec<D> v) { maxima_[r] = ReduceMax<T>(v); }
+  KVANT_INLINE void Reduce(T* maxima) const { std::memcpy(maxima, maxima_, sizeof(maxima_)); }
+
+ private:
+  T maxima_[kRows];
+#else
+  KVANT_INLINE void Put(size_t r, hn::Vec<D> v) {
+    // Neighbours in memory are kLanes rows apart.
+    hn::Store(Fold(D(), v), hn::CappedTag<T, kLanes>(), folded_ + (r % kLanes * kGroups + r / kLanes) * kLanes);
+  }
+  KVANT_INLINE void Reduce(T* maxima) const {
+    const hn::CappedTag<T, kRows> d;
+    for (size_t g = 0; g < kRows; g += hn::Lanes(d)) {
+      hn::Vec<decltype(d)> v[kLanes];
+      KVANT_UNROLL for (size_t i = 0; i < kLanes; ++i) v[i] = hn::Load(d, folded_ + i * kRows + g);
+      KVANT_UNROLL for (size_t half = kLanes / 2; half != 0; half /= 2) {
+        KVANT_UNROLL for (size_t i = 0; i < half; ++i) {
+          v[i] = hn::Max(hn::InterleaveLower(d, v[i], v[i + half]), hn::InterleaveUpper(d, v[i], v[i + half]));
+        }
+      }
+      hn::Store(v[0], d, maxima + g);
+    }
+  }
+
+ private:
+  static constexpr size_t kLanes = 16 / sizeof(T);  // of 128 bits
+  static constexpr size_t kGroups = kRows / kLanes;
+
+  template <class DV>
+  static KVANT_INLINE auto Fold(DV d, hn::Vec<DV> v) {
+    if constexpr (hn::MaxLanes(DV()) > kLanes) {
+      const hn::Half<DV> half;
+      return Fold(half, hn::Max(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+    } else {
+      (void)d;
+      return v;
+    }
+  }
+
+  HWY_ALIGN T folded_[kRows * kLanes];
+#endif
+};
+
+// What a batch is measured as: patterns of the smallest and the largest element of each row, or of the largest
+// magnitude alone.
+template <class In>
+struct BatchRange {
+  using P = Patterns<In, false>;
+  using Unsigned = typename P::Unsigned;
+  HWY_ALIGN Unsigned min[kShortRowsRoom];
+  HWY_ALIGN Unsigned max[kShortRowsRoom];
+};
+
+template <bool kAsymmetric, class In>
+KVANT_INLINE void MeasureBatch(const In* x, int64_t stride, size_t n, int rows, BatchRange<In>& range) {
+  using P = Patterns<In, false>;
+  using Signed = typename P::Signed;
+  using Unsigned = typename P::Unsigned;
+  constexpr auto kMagnitude = static_cast<Unsigned>(~Unsigned{0} >> 1);
+  RowMaxima<Signed> signed_rows;
+  RowMaxima<Unsigned> unsigned_rows;
+  for (int r = 0; r < kShortRowsBatch; ++r) {
+    typename P::VS s = hn::Zero(typename P::DS());
+    typename P::VU u = hn::Zero(typename P::DU());
+    if (HWY_LIKELY(r < rows)) {
+      ScanMaxima<In, false>(x + r * stride, nullptr, n, nullptr, s, u);
+    }
+    signed_rows.Put(static_cast<size_t>(r), s);
+    unsigned_rows.Put(static_cast<size_t>(r), u);
+  }
+  HWY_ALIGN Signed most[kShortRowsBatch];
+  signed_rows.Reduce(most);
+  unsigned_rows.Reduce(range.min);
+  if constexpr (kAsymmetric) {
+    bool one_sign = false;
+    for (int r = 0; r < kShortRowsBatch; ++r) {
+      range.max[r] = static_cast<Unsigned>(most[r]);
+      one_sign |= most[r] < 0 || range.min[r] <= kMagnitude;
+    }
+    if (HWY_UNLIKELY(one_sign)) {
+      for (int r = 0; r < rows; ++r) {
+        const PatternRange exact = RangeOfExtremes<In, false>({most[r], range.min[r]}, x + r * stride, nullptr, n);
+        range.min[r] = static_cast<Unsigned>(exact.min);
+        range.max[r] = static_cast<Unsigned>(exact.max);
+      }
+    }
+  } else {
+    for (int r = 0; r < kShortRowsBatch; ++r) {
+      range.max[r] = static_cast<Unsigned>(AmaxOfExtremes<In, false>({most[r], range.min[r]}));
+    }
+  }
+}
+
 // Scale, offset and inverse of every row from its extremes; returns the rows that the fast path may encode.
 template <bool kAsymmetric, class In>
-KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, const In* min, const In* max,
+KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, const BatchRange<In>& range,
                                   float* inverse) {
+  const In* min = reinterpret_cast<const In*>(range.min);
+  const In* max = reinterpret_cast<const In*>(range.max);
   const VectorLanes::DF df;
   const size_t N = VectorLanes::N();
   uint32_t regular = 0;
@@ -50,35 +154,110 @@ KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, 
   return regular & ((1u << a.rows) - 1);
 }
 
+// Elements of a batch to codes where rows are whole vectors, one after the other, but fewer than a store is made of:
+// each vector has the parameters of its row.
+template <class In, Format kFormat, bool kAsymmetric>
+struct NarrowRowsEncoder {
+  static constexpr Format kTo = kFormat;
+
+  const In* x;
+  const float *scale, *inverse, *offset;
+  size_t rows_per_vector;  // times 2^16, rounded up: j * this / 2^16 is the row of vector j
+
+  template <class L>
+  KVANT_INLINE typename L::I Encode(const In* at, const float*) const {
+    const size_t j = static_cast<size_t>(at - x) / VectorLanes::N();
+    return EncodeFast<In, kFormat, kAsymmetric, std::is_same_v<In, float>, L>(
+        L::Load(at), 1.0f, Of<L>(scale, j), Of<L>(inverse, j), kAsymmetric ? Of<L>(offset, j) : L::Set(0.0f));
+  }
+
+ private:
+  KVANT_INLINE float One(const float* values, size_t j) const { return values[j * rows_per_vector >> 16]; }
+  template <class L>
+  KVANT_INLINE typename L::F Of(const float* values, size_t j) const {
+    if constexpr (std::is_same_v<L, VectorLanes>) {
+      return L::Set(One(values, j));
+    } else {
+      return {VectorLanes::Set(One(values, j)), VectorLanes::Set(One(values, j + 1)),
+              VectorLanes::Set(One(values, j + 2)), VectorLanes::Set(One(values, j + 3))};
+    }
+  }
+};
+
+// Rows below this are encoded by NarrowRowsEncoder: a store, and a vector of patterns.
+template <class In, Format kFormat>
+KVANT_INLINE size_t NarrowBelow() {
+  const size_t block = BlockElements<kFormat>(), patterns = Patterns<In, false>::N();
+  return block > patterns ? block : patterns;
+}
+
+// Measures and encodes the regular rows; returns the others, whose codes are unspecified. Elements after the batch
+// may be read as far as `n` reaches: rows are a multiple of a vector of patterns, codes and rows are contiguous, and
+// there is room for whole stores.
+template <class In, Format kFormat, bool kAsymmetric>
+KVANT_INLINE uint32_t NarrowRows(const ShortRowsArgs& a) {
+  const size_t n = static_cast<size_t>(a.n), block = BlockElements<kFormat>();
+  const In* x = static_cast<const In*>(a.x);
+  BatchRange<In> range;
+  MeasureBatch<kAsymmetric>(x, a.n, n, a.rows, range);
+  HWY_ALIGN float inverse[kShortRowsRoom];
+  const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
+  const size_t vectors = n / VectorLanes::N();
+  const NarrowRowsEncoder<In, kFormat, kAsymmetric> encode{x, a.scale, inverse, a.offset,
+                                                           (size_t{65536} + vectors - 1) / vectors};
+  const size_t total = n * static_cast<size_t>(a.rows);
+  for (size_t i = 0; i < total; i += block) {
+    Fetch(a.prefetch, i * sizeof(In), block * sizeof(In));
+    EncodeBlock<false>(encode, x + i, nullptr, a.y + CodeBytes<kFormat>(i), false);
+  }
+  return ~regular & ((1u << a.rows) - 1);
+}
+
+// The same for any n and strides, through a copy where they are not as above. Rows are padded with their first element.
+template <class In, Format kFormat, bool kAsymmetric>
+HWY_NOINLINE uint32_t CopiedNarrowRows(ShortRowsArgs a) {
+  const size_t n = static_cast<size_t>(a.n), unit = Patterns<In, false>::N();
+  const size_t padded = (n + unit - 1) / unit * unit, block = BlockElements<kFormat>();
+  const size_t total = padded * static_cast<size_t>(a.rows);
+  if (n == padded && a.x_stride == a.n && a.y_stride == static_cast<int64_t>(CodeBytes<kFormat>(n)) &&
+      total % block == 0) {
+    return NarrowRows<In, kFormat, kAsymmetric>(a);
+  }
+  constexpr size_t kRoom = kShortRowsBatch * 8 * hn::MaxLanes(VectorLanes::DF());
+  HWY_ALIGN In x[kRoom];
+  HWY_ALIGN uint8_t y[kRoom];
+  const In* from = static_cast<const In*>(a.x);
+  uint8_t* const to = a.y;
+  for (int r = 0; r < a.rows; ++r) {
+    In* row = x + static_cast<size_t>(r) * padded;
+    std::memcpy(row, from + r * a.x_stride, n * sizeof(In));
+    for (size_t i = n; i < padded; ++i) row[i] = row[0];
+  }
+  if (total % block != 0) std::memset(x + total, 0, (block - total % block) * sizeof(In));
+  a.x = x;
+  a.n = static_cast<int64_t>(padded);
+  a.y = y;
+  const uint32_t left = NarrowRows<In, kFormat, kAsymmetric>(a);
+  for (int r = 0; r < a.rows; ++r) {
+    std::memcpy(to + r * a.y_stride, y + CodeBytes<kFormat>(static_cast<size_t>(r) * padded), CodeBytes<kFormat>(n));
+  }
+  return left;
+}
+
 // Measures and encodes the regular rows; returns the others.
 template <class In, Format kFormat, bool kAsymmetric>
 uint32_t ShortRows(const ShortRowsArgs& a) {
-  using Word = std::conditional_t<std::is_same_v<In, float>, uint32_t, uint16_t>;
   const size_t n = static_cast<size_t>(a.n);
+  if (n < NarrowBelow<In, kFormat>()) return CopiedNarrowRows<In, kFormat, kAsymmetric>(a);
   const In* x = static_cast<const In*>(a.x);
-  HWY_ALIGN Word min[kShortRowsRoom];
-  HWY_ALIGN Word max[kShortRowsRoom];
-  for (int r = 0; r < a.rows; ++r) {
-    const In* row = x + r * a.x_stride;
-    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), n * sizeof(In));
-    const Extremes e = ScanExtremes<In, false>(row, nullptr, n);
-    if constexpr (kAsymmetric) {
-      const PatternRange range = RangeOfExtremes<In, false>(e, row, nullptr, n);
-      min[r] = static_cast<Word>(range.min);
-      max[r] = static_cast<Word>(range.max);
-    } else {
-      max[r] = static_cast<Word>(AmaxOfExtremes<In, false>(e));
-    }
-  }
-  // Lanes without a row compute something harmless.
-  for (size_t r = static_cast<size_t>(a.rows); r % VectorLanes::N() != 0; ++r) min[r] = max[r] = 0;
-
+  BatchRange<In> range;
+  MeasureBatch<kAsymmetric>(x, a.x_stride, n, a.rows, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
-  const PathRule rule(kFormat, kAsymmetric, !std::is_same_v<In, Float16>);
-  const uint32_t regular =
-      BatchParams<kAsymmetric>(a, rule, reinterpret_cast<const In*>(min), reinterpret_cast<const In*>(max), inverse);
+  const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
   for (int r = 0; r < a.rows; ++r) {
     if (HWY_UNLIKELY((regular >> r & 1) == 0)) continue;
+    // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
+    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), n * sizeof(In));
     const RowEncoder<In, kFormat, kAsymmetric, false, Path::kFast> encode(
         {a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
     EncodeRow<kFormat, false>(encode, x + r * a.x_stride, nullptr, n, a.y + r * a.y_stride, nullptr,

@@ -1,4 +1,5 @@
 #include "kvant/ops/dynamic_quant/rules.h"
+#include "kvant/rowwise/drive_rows.h"
 #include "kvant/rowwise/make_plan.h"
 
 namespace kvant {
@@ -20,7 +21,10 @@ Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec) {
   plan.r = RangeFor(args.dst_type, plan.d);
   const bool plain = args.quant_mode == QuantMode::kPerToken && args.group_size == 0 && args.dst_type_max == 0 &&
                      !args.smooth_scales.present() && !args.group_index.present() && exec.stores == Stores::kAuto;
-  if (plain && MakePlainPlan(args.x, args.y, args.scale, args.offset, &plan)) return RunRowwise(plan, exec);
+  if (plain && MakePlainPlan(args.x, args.y, args.scale, args.offset, &plan)) {
+    DriveRows(plan, 0, plan.rows);
+    return {};
+  }
 
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckInputs(args, &plan.d));
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckOutputs(args));

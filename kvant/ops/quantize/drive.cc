@@ -61,8 +61,9 @@ class Task {
                                  parameters_.inverse(),
                                  parameters_.zero(),
                                  reinterpret_cast<uint8_t*>(codes),
-                                 plan_.streaming ? kStreamStores : 0u};
-    const auto encode = encoders_[static_cast<int>(op)][by_column_ ? 0 : 1];
+                                 plan_.streaming ? kStreamStores : 0u,
+                                 /*shared=*/!by_column_};
+    const auto encode = encoders_[static_cast<int>(op)];
     if (flushes_ && (op == ColumnOp::kDivide || !parameters_.regular())) {
       const FpEnv exact(FpEnv::kDefault);
       encode(args);
@@ -76,14 +77,14 @@ class Task {
   bool DividesFast(const void* x, int64_t n) const {
     if (!parameters_.regular()) return false;
     const float limit = parameters_.smallest() * 0x1p100f;  // or infinity
-    return plan_.kernels->amax(x, nullptr, n) < std::bit_cast<int32_t>(limit);
+    return plan_.kernels->amax(x, nullptr, n, nullptr) < std::bit_cast<int32_t>(limit);
   }
 
   const Plan& plan_;
   const Grid& grid_;
   const int64_t x_bytes_, per_byte_;
   const bool by_column_, direct_x_, direct_y_, flushes_;
-  void (*const (&encoders_)[kNumColumnOps][2])(const EncodeColumnsArgs&);
+  const EncodeColumnsFunction (&encoders_)[kNumColumnOps];
   Parameters parameters_;
   alignas(64) char x_[kPiece * sizeof(float)];
   alignas(64) char y_[kPiece];
