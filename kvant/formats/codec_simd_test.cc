@@ -25,9 +25,10 @@
 #define HWY_TARGET_INCLUDE "kvant/formats/codec_simd_test.cc"
 #include "hwy/foreach_target.h"
 #include "kvant/formats/store-inl.h"
+#include "kvant/numerics/quad_lanes-inl.h"
 
-// X(name, codec): what is compared. HIFLOAT8 counts twice.
-#define KVANT_TEST_CODECS(X)                                 \
+// X(name, codec): what is compared, over lanes L. HIFLOAT8 counts twice.
+#define KVANT_TEST_CODECS(X, L)                              \
   X(int8, Int8Codec<L>)                                      \
   X(int4, Int4Codec<L>)                                      \
   X(float8_e4m3fn, Float8E4M3FNCodec<L>)                     \
@@ -71,20 +72,40 @@ namespace HWY_NAMESPACE {
 namespace {
 
 #include "kvant/formats/codecs.inc"
+#if !HWY_HAVE_SCALABLE
+#include "kvant/formats/hifloat8_quad.inc"
+#endif
 
 using L = VectorLanes;
 
+// The lanes that kernels encode with.
+#if HWY_HAVE_SCALABLE
+using Wide = VectorLanes;
+size_t WideN() { return L::N(); }
+KVANT_INLINE void Put(Wide::I codes, int32_t* to) { hn::StoreU(codes, L::DI(), to); }
+#else
+using Wide = QuadLanes;
+size_t WideN() { return 4 * L::N(); }
+KVANT_INLINE void Put(Wide::I codes, int32_t* to) {
+  const size_t n = L::N();
+  hn::StoreU(codes.a, L::DI(), to);
+  hn::StoreU(codes.b, L::DI(), to + n);
+  hn::StoreU(codes.c, L::DI(), to + 2 * n);
+  hn::StoreU(codes.d, L::DI(), to + 3 * n);
+}
+#endif
+
 template <class Codec>
 void EncodeAll(const float* v, int64_t n, int32_t* codes) {
-  for (int64_t i = 0; i < n; i += L::N()) hn::StoreU(Codec::Encode(L::Load(v + i)), L::DI(), codes + i);
+  for (int64_t i = 0; i < n; i += WideN()) Put(Codec::Encode(Wide::Load(v + i)), codes + i);
 }
 template <class Codec>
 void EncodeNumbers(const float* v, int64_t n, int32_t* codes) {
-  for (int64_t i = 0; i < n; i += L::N()) hn::StoreU(Codec::EncodeNumber(L::Load(v + i)), L::DI(), codes + i);
+  for (int64_t i = 0; i < n; i += WideN()) Put(Codec::EncodeNumber(Wide::Load(v + i)), codes + i);
 }
 template <class Codec>
 void EncodeAllInRange(const float* v, int64_t n, int32_t* codes) {
-  for (int64_t i = 0; i < n; i += L::N()) hn::StoreU(Codec::EncodeInRange(L::Load(v + i)), L::DI(), codes + i);
+  for (int64_t i = 0; i < n; i += WideN()) Put(Codec::EncodeInRange(Wide::Load(v + i)), codes + i);
 }
 template <class Codec>
 void DecodeAll(const int32_t* codes, int64_t n, float* v) {
@@ -104,16 +125,20 @@ void StoreEight(const int32_t* c, uint8_t* to, bool stream) {
 }
 
 TargetFunctions Functions() {
-  return {{
-#define KVANT_ROW(name, Codec) \
-  {#name, EncodeAll<Codec>, EncodeNumbers<Codec>, EncodeAllInRange<Codec>, DecodeAll<Codec>},
-              KVANT_TEST_CODECS(KVANT_ROW)
+  TargetFunctions f{{
+#define KVANT_ROW(name, Codec) {#name, EncodeAll<Codec>, EncodeNumbers<Codec>, EncodeAllInRange<Codec>, nullptr},
+                        KVANT_TEST_CODECS(KVANT_ROW, Wide)
 #undef KVANT_ROW
-          },
-          L::N(),
-          StoreFour<true>,
-          StoreFour<false>,
-          StoreEight};
+                    },
+                    L::N(),
+                    StoreFour<true>,
+                    StoreFour<false>,
+                    StoreEight};
+  int codec = 0;
+#define KVANT_ROW(name, Codec) f.codecs[codec++].decode = DecodeAll<Codec>;
+  KVANT_TEST_CODECS(KVANT_ROW, L)
+#undef KVANT_ROW
+  return f;
 }
 
 }  // namespace
@@ -145,7 +170,7 @@ void DecodeAll(const int32_t* codes, int64_t n, float* v) {
 // Encode says what the other two give for the inputs that they take.
 constexpr CodecFunctions kScalar[kNumCodecs] = {
 #define KVANT_ROW(name, Codec) {#name, EncodeAll<Codec>, nullptr, nullptr, DecodeAll<Codec>},
-    KVANT_TEST_CODECS(KVANT_ROW)
+    KVANT_TEST_CODECS(KVANT_ROW, L)
 #undef KVANT_ROW
 };
 

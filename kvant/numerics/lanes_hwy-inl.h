@@ -11,7 +11,6 @@
 #include "hwy/highway.h"
 #include "kvant/core/half.h"
 #include "kvant/core/macros.h"
-#include "kvant/numerics/byte_table.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
@@ -91,28 +90,6 @@ struct VectorLanes {
     return hn::NearestInt(a);
 #endif
   }
-
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  static constexpr bool kHasTable = true;
-  // Entry i modulo 32.
-  static KVANT_INLINE I Lookup(const ByteTable& t, I i) {
-#if HWY_TARGET == HWY_AVX3
-    return I{_mm512_permutex2var_epi32(_mm512_loadu_si512(t.words), i.raw, _mm512_loadu_si512(t.words + 16))};
-#else
-    const auto half = [](const uint8_t* bytes) HWY_ATTR __attribute__((always_inline)) {
-      return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(bytes)));
-    };
-    // Bytes 1..3 of a lane read nothing, byte 0 one half by bits 0..3; bit 4 picks the half.
-    const __m256i lane = _mm256_or_si256(_mm256_and_si256(i.raw, _mm256_set1_epi32(15)), _mm256_set1_epi32(~0xFF));
-    const __m256i low = _mm256_shuffle_epi8(half(t.bytes), lane);
-    const __m256i high = _mm256_shuffle_epi8(half(t.bytes + 16), lane);
-    const __m256 pick = _mm256_castsi256_ps(_mm256_slli_epi32(i.raw, 27));
-    return I{_mm256_castps_si256(_mm256_blendv_ps(_mm256_castsi256_ps(low), _mm256_castsi256_ps(high), pick))};
-#endif
-  }
-#else
-  static constexpr bool kHasTable = false;
-#endif
 
   static KVANT_INLINE F Load(const float* p) { return hn::LoadU(DF(), p); }
   static KVANT_INLINE F Load(const Float16* p) {

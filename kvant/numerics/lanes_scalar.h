@@ -9,17 +9,12 @@
 #include <cmath>
 #include <cstdint>
 
-#include "kvant/numerics/byte_table.h"
-
 namespace kvant {
 
 struct ScalarLanes {
   using F = float;
   using I = int32_t;
   using M = bool;
-
-  // Whether there is a Lookup in a ByteTable, for formulas that have another form without one.
-  static constexpr bool kHasTable = false;
 
   static F Set(float v) { return v; }
   static I SetI(int32_t v) { return v; }

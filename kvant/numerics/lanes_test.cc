@@ -94,8 +94,6 @@ struct TargetFunctions {
   void (*load_float16)(const Float16* from, int64_t n, float* to);
   void (*load_bfloat16)(const BFloat16* from, int64_t n, float* to);
   void (*load_float32)(const float* from, int64_t n, float* to);
-  // Null where a target has none. n is a multiple of 64.
-  void (*lookup)(const ByteTable& table, const int32_t* i, int64_t n, int32_t* to);
 };
 
 }  // namespace
@@ -130,19 +128,7 @@ void LoadAll(const T* from, int64_t n, float* to) {
   for (int64_t at = 0; at < n; at += L::N()) hn::StoreU(L::Load(from + at), L::DF(), to + at);
 }
 
-// A template, so that a target without look-ups need not compile one.
-template <class L>
-void LookupAll(const ByteTable& table, const int32_t* i, int64_t n, int32_t* to) {
-  if constexpr (L::kHasTable) {
-    for (int64_t at = 0; at < n; at += L::N())
-      hn::StoreU(L::Lookup(table, hn::LoadU(typename L::DI(), i + at)), typename L::DI(), to + at);
-  }
-}
-
-TargetFunctions Functions() {
-  return {Apply, LoadAll<Float16>, LoadAll<BFloat16>, LoadAll<float>,
-          VectorLanes::kHasTable ? LookupAll<VectorLanes> : nullptr};
-}
+TargetFunctions Functions() { return {Apply, LoadAll<Float16>, LoadAll<BFloat16>, LoadAll<float>}; }
 
 }  // namespace
 // NOLINTNEXTLINE(google-readability-namespace-comments)
@@ -282,19 +268,6 @@ TEST_P(LanesTest, LoadsEveryFloat16AndBFloat16) {
   ExpectLoads(functions_.load_float16, halves);
   ExpectLoads(functions_.load_bfloat16, brains);
   ExpectLoads(functions_.load_float32, MakeOperands().a);
-}
-
-TEST_P(LanesTest, LooksUpByTheLowFiveBits) {
-  if (functions_.lookup == nullptr) GTEST_SKIP() << "this target has no look-ups";
-  std::mt19937 random(19);
-  std::vector<int32_t> index(kTuples), found(kTuples);
-  for (int round = 0; round < 8; ++round) {
-    ByteTable table;
-    for (int i = 0; i < 32; ++i) table.Set(i - 5 * round, static_cast<int>(random() % 256));
-    for (int32_t& i : index) i = static_cast<int32_t>(random() >> (random() % 32));
-    functions_.lookup(table, index.data(), kTuples, found.data());
-    for (int64_t t = 0; t < kTuples; ++t) ASSERT_EQ(found[t], table.bytes[index[t] & 31]) << "index " << index[t];
-  }
 }
 
 INSTANTIATE_TEST_SUITE_P(All, LanesTest, ::testing::ValuesIn(SimdTargets()),

@@ -26,7 +26,6 @@ struct QuadLanes {
   using F = Quad<L::F>;
   using I = Quad<L::I>;
   using M = Quad<L::M>;
-  static constexpr bool kHasTable = L::kHasTable;
 
 // The verb on each of the four.
 #define KVANT_QUAD1(result, verb, x) \
@@ -94,11 +93,6 @@ struct QuadLanes {
     return {L::template Sar<kBits>(v.a), L::template Sar<kBits>(v.b), L::template Sar<kBits>(v.c),
             L::template Sar<kBits>(v.d)};
   }
-#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX2
-  static KVANT_INLINE I Lookup(const ByteTable& t, I i) {
-    return {L::Lookup(t, i.a), L::Lookup(t, i.b), L::Lookup(t, i.c), L::Lookup(t, i.d)};
-  }
-#endif
   // Four vectors of consecutive elements.
   template <class T>
   static KVANT_INLINE F Load(const T* p) {

@@ -12,7 +12,8 @@
 namespace kvant {
 namespace {
 
-// One task's view of a plan: how to measure and encode a stretch of a row.
+// One task's view of a plan: how to measure and encode a stretch of a row. Io is PieceIo or DirectIo.
+template <class Io>
 class RowTask {
  public:
   explicit RowTask(const RowwisePlan& plan)
@@ -33,7 +34,7 @@ class RowTask {
     MinMaxBits bits;
     for (int64_t c = from; c < to;) {
       const int64_t n = std::min(to - c, io_.limit());
-      const PieceIo::Input in = io_.Read(x_row, row, c, n);
+      const auto in = io_.Read(x_row, row, c, n);
       const MinMaxBits piece = needs_min_ ? plan_.kernels->min_max(in.x, in.smooth, n, prefetch)
                                           : MinMaxBits{0, plan_.kernels->amax(in.x, in.smooth, n, prefetch)};
       if (n == to - from) return piece;
@@ -69,7 +70,7 @@ class RowTask {
       if (all_zero) {
         std::memset(y, 0, static_cast<size_t>(plan_.format == Format::kInt4 ? n / 2 : n));
       } else {
-        const PieceIo::Input in = io_.Read(x_row, row, c, n);
+        const auto in = io_.Read(x_row, row, c, n);
         encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, plan_.streaming ? kStreamStores : 0u}, p);
       }
       if (!io_.direct()) io_.Flush(y_row, c, n);
@@ -135,19 +136,21 @@ class RowTask {
 
  private:
   const RowwisePlan& plan_;
-  PieceIo io_;
+  Io io_;
   const bool flushes_, needs_min_;
   const PathRule rule_;
   const EncodeFunction (&encoders_)[kNumPaths];
 };
 
 // Measures in the state in which statistics are exact: kMeasure results are values of their own.
-FpEnv::Mode MeasuringEnv(const RowTask& task, const RowwisePlan& plan) {
+template <class Task>
+FpEnv::Mode MeasuringEnv(const Task& task, const RowwisePlan& plan) {
   return plan.stage == Stage::kMeasure ? FpEnv::kDefault : task.env();
 }
 
 // Batches of short rows; true if the plan is made of them.
-bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64_t end) {
+template <class Task>
+bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t end) {
   const int64_t x_bytes = ByteSize(plan.x_dtype);
   if (plan.stage != Stage::kBoth || plan.smooth != nullptr || !task.direct()) return false;
   if (plan.columns > kShortRow || plan.columns == 0 || plan.rows < 4) return false;
@@ -179,10 +182,10 @@ bool DriveShortRows(const RowwisePlan& plan, RowTask& task, int64_t begin, int64
   return true;
 }
 
-}  // namespace
-
-void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
-  RowTask task(plan);
+template <class Io>
+void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
+  using Task = RowTask<Io>;
+  Task task(plan);
   const FpEnv env(MeasuringEnv(task, plan));
   const auto address = [&](int64_t r) { return r < end && task.direct() ? plan.x.data + plan.x.rows.At(r) : nullptr; };
   if (plan.stage == Stage::kMeasure) {
@@ -196,9 +199,9 @@ void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
   } else if (begin < end) {
     // Row r + 1 is measured before row r is encoded: the divisions behind its parameters then cost no time, and its
     // elements are in cache when their turn comes.
-    RowTask::Measured current = task.MeasureRow(begin, address(begin + 1));
+    typename Task::Measured current = task.MeasureRow(begin, address(begin + 1));
     for (int64_t r = begin + 1; r < end; ++r) {
-      const RowTask::Measured next = task.MeasureRow(r, address(r + 1));
+      const typename Task::Measured next = task.MeasureRow(r, address(r + 1));
       task.EncodeRow(current, address(r + 1));
       current = next;
     }
@@ -206,8 +209,18 @@ void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
   }
 }
 
+}  // namespace
+
+void DriveRows(const RowwisePlan& plan, int64_t begin, int64_t end) {
+  if (DirectIo::Takes(plan)) {
+    DriveRowsWith<DirectIo>(plan, begin, end);
+  } else {
+    DriveRowsWith<PieceIo>(plan, begin, end);
+  }
+}
+
 void MeasureSegments(const RowwisePlan& plan, int index, int64_t begin, int64_t end, MinMaxBits* partial) {
-  RowTask task(plan);
+  RowTask<PieceIo> task(plan);
   // The parameters are not known yet, so nothing may be flushed.
   const FpEnv env(FpEnv::kDefault);
   MinMaxBits whole;
@@ -224,7 +237,7 @@ void MeasureSegments(const RowwisePlan& plan, int index, int64_t begin, int64_t 
 }
 
 void EncodeSegments(const RowwisePlan& plan, int64_t begin, int64_t end, const MinMaxBits* partial) {
-  RowTask task(plan);
+  RowTask<PieceIo> task(plan);
   const bool per_tensor = plan.mode == QuantMode::kPerTensor;
   const auto gather = [&](int64_t row) {
     MinMaxBits bits;

@@ -18,6 +18,9 @@ namespace kvant {
 namespace HWY_NAMESPACE {
 
 #include "kvant/formats/codecs.inc"
+#if !HWY_HAVE_SCALABLE
+#include "kvant/formats/hifloat8_quad.inc"
+#endif
 #include "kvant/numerics/affine.inc"
 
 using F = VectorLanes::F;

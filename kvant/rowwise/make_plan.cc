@@ -87,17 +87,25 @@ Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const
 
 namespace {
 
-// Row-major with memory and at least one element, dimension by dimension like x up to its last `dropped`.
-bool IsPlain(const ConstTensorView& t, DType dtype, const ConstTensorView& x, int dropped) {
-  if (t.rank() != x.rank() - dropped || t.dtype() != dtype || t.data() == nullptr || t.device() != Device::kCpu) {
-    return false;
-  }
-  const int64_t *shape = t.shape().data(), *strides = t.strides().data(), *x_shape = x.shape().data();
-  int64_t stride = 1;
-  for (int d = t.rank() - 1; d >= 0; --d) {
-    // Of packed codes only the last dimension differs, and that is checked by the caller.
-    if (shape[d] <= 0 || strides[d] != stride || (shape[d] != x_shape[d] && d != x.rank() - 1)) return false;
-    stride *= shape[d];
+bool IsHere(const ConstTensorView& t, DType dtype, int rank) {
+  return t.rank() == rank && t.dtype() == dtype && t.data() != nullptr && t.device() == Device::kCpu;
+}
+
+// Whether extents are positive and alike and everything is row-major: y like x, its last dimension `packed` times
+// shorter, and parameters like x without that dimension.
+bool IsPlain(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
+             const ConstTensorView* offset, int64_t packed) {
+  const int last = x.rank() - 1;
+  const int64_t columns = x.shape(last), codes = columns / packed;
+  if (columns <= 0 || codes * packed != columns || y.shape(last) != codes) return false;
+  if (x.stride(last) != 1 || y.stride(last) != 1) return false;
+  int64_t rows = 1;
+  for (int d = last - 1; d >= 0; --d) {
+    const int64_t extent = x.shape(d);
+    if (extent <= 0 || y.shape(d) != extent || scale.shape(d) != extent) return false;
+    if (x.stride(d) != rows * columns || y.stride(d) != rows * codes || scale.stride(d) != rows) return false;
+    if (offset != nullptr && (offset->shape(d) != extent || offset->stride(d) != rows)) return false;
+    rows *= extent;
   }
   return true;
 }
@@ -106,13 +114,15 @@ bool IsPlain(const ConstTensorView& t, DType dtype, const ConstTensorView& x, in
 
 bool MakePlainPlan(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
                    const ConstTensorView& offset, RowwisePlan* plan) {
-  if (x.rank() < 1 || x.rank() > kMaxRank || !IsFloat(x.dtype()) || !IsPlain(x, x.dtype(), x, 0)) return false;
-  const int64_t columns = x.shape(-1), rows = x.elements() / columns;
+  const int rank = x.rank();
+  if (rank < 1 || rank > kMaxRank || !IsFloat(x.dtype()) || !IsHere(x, x.dtype(), rank)) return false;
+  if (!IsHere(y, StorageType(plan->format), rank) || !IsHere(scale, DType::kFloat32, rank - 1)) return false;
+  if (plan->asymmetric ? !IsHere(offset, DType::kFloat32, rank - 1) : offset.present()) return false;
   const int64_t packed = plan->format == Format::kInt4 ? 2 : 1;
-  if (rows * columns >= 2 * kElementsPerTask || columns % packed != 0) return false;
-  if (!IsPlain(y, StorageType(plan->format), x, 0) || y.shape(-1) * packed != columns) return false;
-  if (!IsPlain(scale, DType::kFloat32, x, 1)) return false;
-  if (plan->asymmetric ? !IsPlain(offset, DType::kFloat32, x, 1) : offset.present()) return false;
+  if (!IsPlain(x, y, scale, plan->asymmetric ? &offset : nullptr, packed)) return false;
+  const int64_t elements = x.elements();
+  if (elements >= 2 * kElementsPerTask) return false;
+  const int64_t columns = x.shape(rank - 1), rows = elements / columns;
 
   const char* x_data = Data(x);
   const char* y_data = Data(y);

@@ -16,6 +16,33 @@ inline void Scatter(const char* from, int64_t n, int64_t step, char* to) { Scatt
 // `n` numbers, `step` bytes apart, to fp32.
 void ConvertToFloat(const char* from, DType dtype, int64_t step, int64_t n, float* to);
 
+// PieceIo for contiguous elements and codes without smooth scales, where there is nothing to do.
+class DirectIo {
+ public:
+  explicit DirectIo(const RowwisePlan& plan) : plan_(plan) {}
+  static bool Takes(const RowwisePlan& plan) {
+    return plan.smooth == nullptr && plan.x.step == ByteSize(plan.x_dtype) &&
+           (plan.stage == Stage::kMeasure || plan.y.step == 1);
+  }
+
+  struct Input {
+    const void* x;
+    const float* smooth;
+  };
+  static constexpr int64_t limit() { return INT64_MAX; }
+  static constexpr bool direct() { return true; }
+  Input Read(const char* x_row, int64_t, int64_t column, int64_t) const {
+    return {x_row + column * plan_.x.step, nullptr};
+  }
+  uint8_t* Target(char* y_row, int64_t column) const {
+    return reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? column / 2 : column);
+  }
+  static void Flush(char*, int64_t, int64_t) {}
+
+ private:
+  const RowwisePlan& plan_;
+};
+
 // What one task needs to read and write rows of a plan. Holds its buffers, so it lives on the task's stack.
 class PieceIo {
  public:
