@@ -13,7 +13,6 @@
 
 #include "kvant/core/half.h"
 #include "kvant/core/target.h"
-#include "kvant/numerics/byte_table.h"
 #include "kvant/numerics/lanes_scalar.h"
 #include "kvant/numerics/targets.h"
 #include "kvant/numerics/test_util.h"

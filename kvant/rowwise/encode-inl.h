@@ -18,7 +18,7 @@ namespace kvant {
 namespace HWY_NAMESPACE {
 
 #include "kvant/formats/codecs.inc"
-#if !HWY_HAVE_SCALABLE
+#if !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
 #include "kvant/formats/hifloat8_quad.inc"
 #endif
 #include "kvant/numerics/affine.inc"
