@@ -42,17 +42,20 @@ need_packages() {
     install --no-install-recommends "${missing[@]}" </dev/null
 }
 
-# build/venv with what the Python tests need, made anew when tests/python/requirements.txt changes.
-need_python() {
-  local requirements=tests/python/requirements.txt stamp
+# build/venv with what the Python tests need.
+need_python() { need_python_with build/venv tests/python/requirements.txt; }
+
+# A Python environment, made anew when the file of its requirements changes.
+need_python_with() {
+  local venv=$1 requirements=$2 stamp
   command -v python3 >/dev/null || need_packages python3 python3-venv
   python3 -c 'import ensurepip, venv' 2>/dev/null || need_packages python3-venv
   stamp=$(cat "$requirements" <(python3 --version) | sha256sum)
-  if [ "$(cat build/venv/stamp 2>/dev/null || true)" != "$stamp" ]; then
-    note "Python environment: build/venv"
-    rm -rf build/venv
-    python3 -m venv build/venv
-    build/venv/bin/python -m pip install -q --disable-pip-version-check --retries 3 -r "$requirements"
-    printf '%s\n' "$stamp" >build/venv/stamp
+  if [ "$(cat "$venv/stamp" 2>/dev/null || true)" != "$stamp" ]; then
+    note "Python environment: $venv"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/python" -m pip install -q --disable-pip-version-check --retries 3 -r "$requirements"
+    printf '%s\n' "$stamp" >"$venv/stamp"
   fi
 }
