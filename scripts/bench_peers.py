@@ -31,7 +31,7 @@ options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
-import kvant_c  # noqa: E402
+import kvant_abi  # noqa: E402
 import ml_dtypes  # noqa: E402
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
@@ -68,13 +68,13 @@ def formula(dst: str, symmetric: bool) -> Callable[[torch.Tensor], tuple[torch.T
 def kvant_call(x: np.ndarray, dst: str, symmetric: bool, mode: str = "pertoken") -> Call:
     """One call of the C API with everything prepared, as an engine would hold it."""
     fields = {"x": x, "dst_type": dst, "symmetric": symmetric, "quant_mode": mode}
-    specs = kvant_c.infer("dynamic_quant", 3, **fields)
+    specs = kvant_abi.infer("dynamic_quant", 3, **fields)
     y, scale, offset = (None if s is None else np.zeros(*s) for s in specs)
-    args = kvant_c.fill("kvant_dynamic_quant_args", **fields, y=y, scale=scale, offset=None if symmetric else offset)
-    pointer, function = ct.byref(args), kvant_c.lib.kvant_dynamic_quant
+    args = kvant_abi.fill("kvant_dynamic_quant_args", **fields, y=y, scale=scale, offset=None if symmetric else offset)
+    pointer, function = ct.byref(args), kvant_abi.lib.kvant_dynamic_quant
 
     def run() -> None:
-        kvant_c.check(function(pointer, None))
+        kvant_abi.check(function(pointer, None))
 
     run.keep = (args, y, scale, offset)
     return run
@@ -124,6 +124,7 @@ def cell(rows: int, columns: int, what: str, session: onnxruntime.InferenceSessi
     x_numpy = x.view(torch.int16).numpy().view(numpy_dtype)
     dst, symmetric = what.split()[0], what.endswith(" symmetric")
     run = formula(dst, symmetric)
+    torch._dynamo.reset()  # or it gives up on compiling after eight cells
     compiled = torch.compile(run, dynamic=False)
     contenders: dict[str, Call] = {
         "kvant": kvant_call(x_numpy, dst, symmetric),

@@ -31,10 +31,7 @@ def table(head: list[str], rows: list[list[str]]) -> None:
 def own(path: Path) -> None:
     cells = {}
     for run in json.loads(path.read_text())["benchmarks"]:
-        if run.get("run_type") == "aggregate" and run["aggregate_name"] != "median":
-            continue
-        name = run["name"].removesuffix("/manual_time_median").removesuffix("/manual_time")
-        cells[name] = run
+        cells[run["name"].split("/iterations:")[0]] = run
     shapes = list(dict.fromkeys(name.split("/")[1] for name in cells if name.startswith("dynamic_quant/")))
     for stores, threads, dtype in [
         ("normal", "1", "float16"),

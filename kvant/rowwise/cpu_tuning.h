@@ -18,6 +18,9 @@ inline constexpr int64_t kShortRow = 1024;
 inline constexpr int64_t kPipelinedRowBytes = 256 * 1024;
 // Elements of a piece that is gathered or converted into a buffer on the stack.
 inline constexpr int64_t kPiece = 4096;
+// Elements from which on subnormals are flushed to zero: changing the state takes as long as an operation on one or
+// two.
+inline constexpr int64_t kFlushFrom = 256;
 // Per channel: columns of a panel at most, and the bytes of a panel that stay in cache from statistics to codes.
 inline constexpr int64_t kPanelColumns = 1024;
 inline constexpr int64_t kPanelBytes = 1024 * 1024;

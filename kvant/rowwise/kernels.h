@@ -45,7 +45,8 @@ struct EncodeArgs {
   uint32_t flags;
 };
 
-// Several consecutive short rows measured and encoded together, without smooth scales.
+// Several short rows measured and encoded together, without smooth scales; a row that is written twice keeps what the
+// later one says.
 struct ShortRowsArgs {
   const void* x;
   int64_t x_stride;  // elements from row to row
@@ -58,6 +59,9 @@ struct ShortRowsArgs {
   float* offset;     // [kShortRowsRoom], asymmetric only
   const void* prefetch;
   uint32_t flags;
+  // Not null: where each row is, instead of x, y and their strides.
+  const char* const* x_rows = nullptr;
+  char* const* y_rows = nullptr;
 };
 inline constexpr int kShortRowsBatch = 16;
 // The batch and a vector beyond it, so that every load and store is whole.

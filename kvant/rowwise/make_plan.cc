@@ -36,6 +36,18 @@ int64_t Product(const ConstTensorView& t, int dropped) {
   return n;
 }
 
+// Rows that follow each other without a gap are one long row where all share their parameters.
+void JoinRows(RowwisePlan* plan) {
+  const auto joined = [plan](const MatrixMap& m, int64_t row_bytes) {
+    return m.data == nullptr || (m.rows.regular() && m.rows.step() == row_bytes);
+  };
+  const int64_t packed = plan->format == Format::kInt4 ? 2 : 1;
+  if (plan->mode != QuantMode::kPerTensor || plan->smooth != nullptr || plan->rows <= 1) return;
+  if (!joined(plan->x, plan->columns * plan->x.step) || !joined(plan->y, plan->columns * plan->y.step / packed)) return;
+  plan->columns *= plan->rows;
+  plan->rows = 1;
+}
+
 bool Streams(const RowwisePlan& plan, int64_t code_bytes, Stores stores) {
   if (plan.stage == Stage::kMeasure || plan.mode == QuantMode::kPerChannel || plan.y.step != 1) return false;
   return stores == Stores::kStreaming || (stores == Stores::kAuto && code_bytes > kStreamingBytes);
@@ -76,6 +88,7 @@ Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const
     plan->smooth_step = smooth.stride(-1) * bytes;
     plan->smooth_group_stride = smooth.rank() == 2 ? smooth.stride(0) * bytes : 0;
   }
+  JoinRows(plan);
   plan->streaming = Streams(*plan, code_bytes, exec.stores);
   if (x.elements() < 2 * kElementsPerTask) {
     CutWork(1, plan);

@@ -62,6 +62,8 @@ struct VectorMap {
   }
 };
 
+struct RowScatter;
+
 enum class Stage : uint8_t { kMeasure, kEncode, kBoth };
 
 struct RowwisePlan {
@@ -82,6 +84,10 @@ struct RowwisePlan {
   DType x_dtype = DType::kFloat32;
   MatrixMap y;              // step counts codes' bytes; for INT4 the codes of a row are contiguous
   VectorMap scale, offset;  // kMeasure: min (or amax) and max
+  // kBoth: how scale and offset are stored, and whether the offset is with the other sign.
+  DType param_dtype = DType::kFloat32;
+  bool negate_offset = false;
+  const RowScatter* scatter = nullptr;  // drive_scatter.h
 
   // Smooth scales of row r start at smooth + group * smooth_group_stride + (r % rows_per_token) * columns *
   // smooth_step.

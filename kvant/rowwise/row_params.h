@@ -3,7 +3,9 @@
 #define KVANT_ROWWISE_ROW_PARAMS_H_
 
 #include <bit>
+#include <type_traits>
 
+#include "kvant/core/half.h"
 #include "kvant/core/macros.h"
 #include "kvant/numerics/lanes_scalar.h"
 #include "kvant/rowwise/kernels.h"
@@ -42,15 +44,33 @@ inline MinMaxValues ValuesOf(const MinMaxBits& m, bool empty_is_zero) {
   return {FromOrdered(m.min), FromOrdered(m.max)};
 }
 
-// Scale and offset of a row; `min` is not used when symmetric, where `max` is the largest magnitude.
-inline RowParams ParamsOf(float min, float max, bool asymmetric, float d, float r) {
+// What a 16-bit table keeps of a number: the nearest of its finite values. A NaN stays one.
+template <class T>
+float Kept(float v) {
+  constexpr float kLargest = std::is_same_v<T, Float16> ? 65504.0f : 0x1.FEp127f;
+  const float rounded = ToFloat32(FromFloat32<T>(v));
+  return rounded > kLargest ? kLargest : rounded < -kLargest ? -kLargest : rounded;
+}
+inline float Kept(float v, DType table) {
+  return table == DType::kFloat16 ? Kept<Float16>(v) : table == DType::kBFloat16 ? Kept<BFloat16>(v) : v;
+}
+// Of a scale: not a subnormal, nor zero.
+inline float KeptScale(float scale, DType table) {
+  if (table == DType::kFloat32) return scale;
+  const float kept = Kept(scale, table), least = table == DType::kFloat16 ? 0x1p-14f : 0x1p-126f;
+  return kept < least ? least : kept;
+}
+
+// Scale and offset of a row as `table`, the dtype they are stored in, keeps them; `min` is not used when symmetric,
+// where `max` is the largest magnitude.
+inline RowParams ParamsOf(float min, float max, bool asymmetric, float d, float r, DType table = DType::kFloat32) {
   using L = ScalarLanes;
   RowParams p{};
   if (asymmetric) {
-    p.scale = scalar::CanonicalNaN<L>(scalar::AsymmetricScale<L>(min, max, r));
-    p.offset = scalar::CanonicalNaN<L>(scalar::AsymmetricOffset<L>(max, p.scale, d));
+    p.scale = KeptScale(scalar::CanonicalNaN<L>(scalar::AsymmetricScale<L>(min, max, r)), table);
+    p.offset = Kept(scalar::CanonicalNaN<L>(scalar::AsymmetricOffset<L>(max, p.scale, d)), table);
   } else {
-    p.scale = scalar::CanonicalNaN<L>(scalar::SymmetricScale<L>(max, d));
+    p.scale = KeptScale(scalar::CanonicalNaN<L>(scalar::SymmetricScale<L>(max, d)), table);
   }
   p.inverse = 1.0f / p.scale;
   return p;

@@ -77,19 +77,29 @@ struct BatchRange {
   HWY_ALIGN Unsigned max[kShortRowsRoom];
 };
 
+template <class In>
+KVANT_INLINE const In* RowOfX(const ShortRowsArgs& a, int r) {
+  return a.x_rows != nullptr ? reinterpret_cast<const In*>(a.x_rows[r]) : static_cast<const In*>(a.x) + r * a.x_stride;
+}
+KVANT_INLINE uint8_t* RowOfY(const ShortRowsArgs& a, int r) {
+  return a.y_rows != nullptr ? reinterpret_cast<uint8_t*>(a.y_rows[r]) : a.y + r * a.y_stride;
+}
+
 template <bool kAsymmetric, class In>
-KVANT_INLINE void MeasureBatch(const In* x, int64_t stride, size_t n, int rows, BatchRange<In>& range) {
+KVANT_INLINE void MeasureBatch(const ShortRowsArgs& a, BatchRange<In>& range) {
   using P = Patterns<In, false>;
   using Signed = typename P::Signed;
   using Unsigned = typename P::Unsigned;
   constexpr auto kMagnitude = static_cast<Unsigned>(~Unsigned{0} >> 1);
+  const size_t n = static_cast<size_t>(a.n);
+  const int rows = a.rows;
   RowMaxima<Signed> signed_rows;
   RowMaxima<Unsigned> unsigned_rows;
   for (int r = 0; r < kShortRowsBatch; ++r) {
     typename P::VS s = hn::Zero(typename P::DS());
     typename P::VU u = hn::Zero(typename P::DU());
     if (HWY_LIKELY(r < rows)) {
-      ScanMaxima<In, false>(x + r * stride, nullptr, n, nullptr, s, u);
+      ScanMaxima<In, false>(RowOfX<In>(a, r), nullptr, n, nullptr, s, u);
     }
     signed_rows.Put(static_cast<size_t>(r), s);
     unsigned_rows.Put(static_cast<size_t>(r), u);
@@ -105,7 +115,7 @@ KVANT_INLINE void MeasureBatch(const In* x, int64_t stride, size_t n, int rows, 
     }
     if (HWY_UNLIKELY(one_sign)) {
       for (int r = 0; r < rows; ++r) {
-        const PatternRange exact = RangeOfExtremes<In, false>({most[r], range.min[r]}, x + r * stride, nullptr, n);
+        const PatternRange exact = RangeOfExtremes<In, false>({most[r], range.min[r]}, RowOfX<In>(a, r), nullptr, n);
         range.min[r] = static_cast<Unsigned>(exact.min);
         range.max[r] = static_cast<Unsigned>(exact.max);
       }
@@ -191,15 +201,14 @@ KVANT_INLINE size_t NarrowBelow() {
   return block > patterns ? block : patterns;
 }
 
-// Measures and encodes the regular rows; returns the others, whose codes are unspecified. Elements after the batch
-// may be read as far as `n` reaches: rows are a multiple of a vector of patterns, codes and rows are contiguous, and
-// there is room for whole stores.
+// Measures and encodes the regular rows; returns the others, whose codes are unspecified. Rows are whole vectors of
+// patterns, they and their codes are contiguous, and there is room for whole stores.
 template <class In, Format kFormat, bool kAsymmetric>
 KVANT_INLINE uint32_t NarrowRows(const ShortRowsArgs& a) {
   const size_t n = static_cast<size_t>(a.n), block = BlockElements<kFormat>();
   const In* x = static_cast<const In*>(a.x);
   BatchRange<In> range;
-  MeasureBatch<kAsymmetric>(x, a.n, n, a.rows, range);
+  MeasureBatch<kAsymmetric>(a, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
   const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
   const size_t vectors = n / VectorLanes::N();
@@ -219,27 +228,27 @@ HWY_NOINLINE uint32_t CopiedNarrowRows(ShortRowsArgs a) {
   const size_t n = static_cast<size_t>(a.n), unit = Patterns<In, false>::N();
   const size_t padded = (n + unit - 1) / unit * unit, block = BlockElements<kFormat>();
   const size_t total = padded * static_cast<size_t>(a.rows);
-  if (n == padded && a.x_stride == a.n && a.y_stride == static_cast<int64_t>(CodeBytes<kFormat>(n)) &&
-      total % block == 0) {
+  if (a.x_rows == nullptr && n == padded && a.x_stride == a.n &&
+      a.y_stride == static_cast<int64_t>(CodeBytes<kFormat>(n)) && total % block == 0) {
     return NarrowRows<In, kFormat, kAsymmetric>(a);
   }
   constexpr size_t kRoom = kShortRowsBatch * 8 * hn::MaxLanes(VectorLanes::DF());
   HWY_ALIGN In x[kRoom];
   HWY_ALIGN uint8_t y[kRoom];
-  const In* from = static_cast<const In*>(a.x);
-  uint8_t* const to = a.y;
+  const ShortRowsArgs given = a;
   for (int r = 0; r < a.rows; ++r) {
     In* row = x + static_cast<size_t>(r) * padded;
-    std::memcpy(row, from + r * a.x_stride, n * sizeof(In));
+    CopyFew(row, RowOfX<In>(given, r), n * sizeof(In));
     for (size_t i = n; i < padded; ++i) row[i] = row[0];
   }
   if (total % block != 0) std::memset(x + total, 0, (block - total % block) * sizeof(In));
+  a.x_rows = nullptr;
   a.x = x;
-  a.n = static_cast<int64_t>(padded);
+  a.x_stride = a.n = static_cast<int64_t>(padded);
   a.y = y;
   const uint32_t left = NarrowRows<In, kFormat, kAsymmetric>(a);
   for (int r = 0; r < a.rows; ++r) {
-    std::memcpy(to + r * a.y_stride, y + CodeBytes<kFormat>(static_cast<size_t>(r) * padded), CodeBytes<kFormat>(n));
+    CopyFew(RowOfY(given, r), y + CodeBytes<kFormat>(static_cast<size_t>(r) * padded), CodeBytes<kFormat>(n));
   }
   return left;
 }
@@ -249,9 +258,8 @@ template <class In, Format kFormat, bool kAsymmetric>
 uint32_t ShortRows(const ShortRowsArgs& a) {
   const size_t n = static_cast<size_t>(a.n);
   if (n < NarrowBelow<In, kFormat>()) return CopiedNarrowRows<In, kFormat, kAsymmetric>(a);
-  const In* x = static_cast<const In*>(a.x);
   BatchRange<In> range;
-  MeasureBatch<kAsymmetric>(x, a.x_stride, n, a.rows, range);
+  MeasureBatch<kAsymmetric>(a, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
   const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
   for (int r = 0; r < a.rows; ++r) {
@@ -260,7 +268,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
     Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), n * sizeof(In));
     const RowEncoder<In, kFormat, kAsymmetric, false, Path::kFast> encode(
         {a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
-    EncodeRow<kFormat, false>(encode, x + r * a.x_stride, nullptr, n, a.y + r * a.y_stride, nullptr,
+    EncodeRow<kFormat, false>(encode, RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr,
                               (a.flags & kStreamStores) != 0);
   }
   return ~regular & ((1u << a.rows) - 1);

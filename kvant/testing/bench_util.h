@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "kvant/testing/copy_roof.h"
@@ -36,8 +37,11 @@ class Memory {
   std::unique_ptr<char, Free> data_;
 };
 
-// Times `op`, which reads `from` and writes `to`, in turns with a copy on one thread. Counters: elements and bytes per
-// second, and of_copy, the median share of the copy's speed that op reaches.
+// How often MeasureBesideCopy takes turns: an odd number, for medians.
+inline constexpr int kRounds = 101;
+
+// Times `op`, which reads `from` and writes `to`, in turns with a copy on one thread. Counters, medians: elements and
+// bytes per second, and of_copy, the median share of the copy's speed that op reaches.
 template <class Op>
 void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Op& op,
                        bool streaming = false) {
@@ -49,7 +53,7 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
   const auto start = Clock::now();
   op();
   const int64_t calls = std::clamp<int64_t>(static_cast<int64_t>(20e-6 / seconds(Clock::now() - start)), 1, 1000);
-  std::vector<double> shares;
+  std::vector<double> shares, times;
   for (auto _ : state) {
     op();  // what the copy left in cache, or pushed out of it, is not op's business
     const auto a = Clock::now();
@@ -64,11 +68,21 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
     benchmark::ClobberMemory();
     state.SetIterationTime(seconds(b - a) / static_cast<double>(calls));
     shares.push_back(seconds(d - c) / seconds(b - a));
+    times.push_back(seconds(b - a) / static_cast<double>(calls));
   }
-  std::nth_element(shares.begin(), shares.begin() + static_cast<int64_t>(shares.size()) / 2, shares.end());
-  state.SetBytesProcessed(state.iterations() * (from.size() + to.size()));
-  state.SetItemsProcessed(state.iterations() * elements);
-  state.counters["of_copy"] = shares[shares.size() / 2];
+  const auto median = [](std::vector<double>& v) {
+    std::nth_element(v.begin(), v.begin() + static_cast<int64_t>(v.size()) / 2, v.end());
+    return v[v.size() / 2];
+  };
+  const double time = median(times);
+  state.counters["bytes_per_second"] = static_cast<double>(from.size() + to.size()) / time;
+  state.counters["items_per_second"] = static_cast<double>(elements) / time;
+  state.counters["of_copy"] = median(shares);
+}
+
+template <class Function>
+void Register(const std::string& name, Function function) {
+  benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime()->Iterations(kRounds);
 }
 
 }  // namespace kvant::bench

@@ -46,7 +46,7 @@ void Add(const Case& c) {
   const std::string name =
       fmt::format("dequantize/{}x{}/{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.format), Name(c.result), Name(c.mode),
                   c.stores == Stores::kStreaming ? "streaming" : "normal", c.threads ? "threads" : "1");
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { Run(state, c); })->UseManualTime();
+  bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 
 const bool registered = [] {

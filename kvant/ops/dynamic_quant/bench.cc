@@ -62,7 +62,7 @@ void Add(const Case& c) {
       fmt::format("dynamic_quant/{}x{}/{}/{}/{}/{}/{}{}", c.rows, c.columns, Name(c.dtype), Name(c.format),
                   c.symmetric ? "symmetric" : "asymmetric", c.stores == Stores::kStreaming ? "streaming" : "normal",
                   c.threads == 1 ? "1" : "threads", c.subnormal_share > 0 ? "/subnormals" : "");
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { Run(state, c); })->UseManualTime();
+  bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 
 const bool registered = [] {

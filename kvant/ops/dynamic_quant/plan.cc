@@ -20,7 +20,7 @@ Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec) {
   plan.d = Info(args.dst_type).d;
   plan.r = RangeFor(args.dst_type, plan.d);
   const bool plain = args.quant_mode == QuantMode::kPerToken && args.group_size == 0 && args.dst_type_max == 0 &&
-                     !args.smooth_scales.present() && !args.group_index.present() && exec.stores == Stores::kAuto;
+                     !args.smooth_scales.present() && !args.group_index.present() && exec.stores != Stores::kStreaming;
   if (plain && MakePlainPlan(args.x, args.y, args.scale, args.offset, &plan)) {
     DriveRows(plan, 0, plan.rows);
     return {};

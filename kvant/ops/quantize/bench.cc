@@ -72,7 +72,7 @@ void Add(const Case& c) {
   const std::string name =
       fmt::format("quantize/{}x{}/{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.dtype), Name(c.format), Name(c.kind),
                   c.stores == Stores::kStreaming ? "streaming" : "normal", c.threads ? "threads" : "1");
-  benchmark::RegisterBenchmark(name.c_str(), [c](benchmark::State& state) { Run(state, c); })->UseManualTime();
+  bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 
 const bool registered = [] {

@@ -1,0 +1,183 @@
+// How one task of a row-wise plan measures and encodes rows, wherever they are.
+#ifndef KVANT_ROWWISE_ROW_TASK_H_
+#define KVANT_ROWWISE_ROW_TASK_H_
+
+#include <algorithm>
+#include <cstring>
+
+#include "kvant/numerics/fp_env.h"
+#include "kvant/rowwise/pieces.h"
+#include "kvant/rowwise/regular.h"
+#include "kvant/rowwise/row_params.h"
+
+namespace kvant {
+
+// Where the parts of a row are. `row` counts rows of x, for smooth scales.
+struct RowAddress {
+  int64_t row;
+  const char* x;
+  char* y;
+  char* scale;   // kMeasure: the first result
+  char* offset;  // asymmetric; kMeasure: the second result
+};
+
+// One task's view of a plan: how to measure and encode a stretch of a row. Io is PieceIo or DirectIo.
+template <class Io>
+class RowTask {
+ public:
+  explicit RowTask(const RowwisePlan& plan)
+      : plan_(plan),
+        io_(plan),
+        flushes_(plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16 && plan.smooth == nullptr &&
+                 plan.rows * plan.columns >= kFlushFrom),
+        needs_min_(plan.stage == Stage::kMeasure ? !plan.amax_only : plan.asymmetric || plan.stage == Stage::kEncode),
+        rule_(plan.format, plan.asymmetric),
+        encoders_(plan.kernels->encode[static_cast<int>(plan.format)][plan.asymmetric][plan.smooth != nullptr]) {}
+
+  FpEnv::Mode env() const { return flushes_ ? FpEnv::kFlush : FpEnv::kDefault; }
+  bool flushes() const { return flushes_; }
+
+  // Where a plan without scattering has its rows.
+  RowAddress At(int64_t row) const {
+    return {row, plan_.x.data + plan_.x.rows.At(row), plan_.y.data + plan_.y.rows.At(row),
+            plan_.scale.data + plan_.scale.rows.At(row), plan_.offset.data + plan_.offset.rows.At(row)};
+  }
+
+  // Statistics of columns [from, to) of a row. Where only the magnitude matters it is the maximum.
+  MinMaxBits Measure(const RowAddress& at, int64_t from, int64_t to, const void* prefetch = nullptr) {
+    MinMaxBits bits;
+    for (int64_t c = from; c < to;) {
+      const int64_t n = std::min(to - c, io_.limit());
+      const auto in = io_.Read(at.x, at.row, c, n);
+      const MinMaxBits piece = needs_min_ ? plan_.kernels->min_max(in.x, in.smooth, n, prefetch)
+                                          : MinMaxBits{0, plan_.kernels->amax(in.x, in.smooth, n, prefetch)};
+      if (n == to - from) return piece;
+      bits = Merge(bits, piece);
+      c += n;
+    }
+    return bits;
+  }
+
+  Path PathOf(const RowParams& p) const { return rule_.For(p.scale, p.offset); }
+
+  // The same for parameters that are not quite the row's own: the fast paths hold if its codes stay in range.
+  Path PathOf(const RowParams& p, const MinMaxBits& bits) const {
+    MinMaxValues v = ValuesOf(bits, true);
+    if (!needs_min_) v.min = -v.max;
+    const float low = v.min / p.scale + p.offset, high = v.max / p.scale + p.offset;
+    const float least = plan_.d - plan_.r, slack = IsInteger(plan_.format) ? 0.375f : plan_.d * 0x1p-10f;
+    return low >= least - slack && high <= plan_.d + slack ? PathOf(p) : Path::kExact;
+  }
+
+  RowParams Params(const MinMaxBits& bits) const {
+    const MinMaxValues v = ValuesOf(bits, /*empty_is_zero=*/true);
+    return ParamsOf(v.min, v.max, plan_.asymmetric, plan_.d, plan_.r, plan_.param_dtype);
+  }
+
+  void Store(const RowAddress& at, const RowParams& p) const {
+    Put(at.scale, p.scale);
+    if (plan_.asymmetric) Put(at.offset, plan_.negate_offset && !(p.offset != p.offset) ? -p.offset : p.offset);
+  }
+
+  void StoreStatistics(const RowAddress& at, const MinMaxBits& bits) const {
+    const MinMaxValues v = ValuesOf(bits, /*empty_is_zero=*/plan_.amax_only);
+    Put(at.scale, plan_.amax_only ? v.max : v.min);
+    if (!plan_.amax_only) Put(at.offset, v.max);
+  }
+
+  void Encode(const RowAddress& at, int64_t from, int64_t to, const RowParams& p, Path path, const void* prefetch) {
+    const bool all_zero = !plan_.asymmetric && p.scale == 0;
+    for (int64_t c = from; c < to;) {
+      const int64_t n = std::min(to - c, io_.limit());
+      uint8_t* y = io_.Target(at.y, c);
+      if (all_zero) {
+        std::memset(y, 0, static_cast<size_t>(plan_.format == Format::kInt4 ? n / 2 : n));
+      } else {
+        const auto in = io_.Read(at.x, at.row, c, n);
+        encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, plan_.streaming ? kStreamStores : 0u}, p);
+      }
+      if (!io_.direct()) io_.Flush(at.y, c, n);
+      c += n;
+    }
+  }
+
+  // Codes of a stretch whose parameters are its own row's; kExact leaves the flushing state.
+  void EncodeOwn(const RowAddress& at, int64_t from, int64_t to, const RowParams& p, Path path, const void* prefetch) {
+    if (path == Path::kExact) {
+      const FpEnv exact(FpEnv::kDefault);
+      Encode(at, from, to, p, path, prefetch);
+    } else {
+      Encode(at, from, to, p, path, prefetch);
+    }
+  }
+
+  // Parameters that somebody else chose.
+  RowParams GivenParams(const RowAddress& at) const {
+    RowParams p{};
+    p.scale = Get(at.scale);
+    if (plan_.asymmetric) p.offset = Get(at.offset);
+    p.inverse = 1.0f / p.scale;
+    return p;
+  }
+
+  void EncodeGiven(const RowAddress& at, int64_t from, int64_t to, const void* prefetch) {
+    const RowParams p = GivenParams(at);
+    Path path = PathOf(p);
+    if (path != Path::kExact && from < to) path = PathOf(p, Measure(at, from, to, prefetch));
+    const FpEnv env(path == Path::kExact || !flushes_ ? FpEnv::kDefault : FpEnv::kFlush);
+    Encode(at, from, to, p, path, prefetch);
+  }
+
+  // A row whose parameters are known and stored.
+  struct Measured {
+    RowAddress at;
+    RowParams params;
+    Path path;
+  };
+
+  // Their parameters are stored when they are known.
+  Measured MeasureRow(const RowAddress& at, const void* prefetch) {
+    MinMaxBits bits = Measure(at, 0, plan_.columns, prefetch);
+    RowParams p = Params(bits);
+    if (flushes_ && PathOf(p) == Path::kExact) {
+      // The scale may be small enough for flushed products, or a flushed division, to have mattered.
+      const FpEnv exact(FpEnv::kDefault);
+      if (plan_.smooth != nullptr) bits = Measure(at, 0, plan_.columns);
+      p = Params(bits);
+    }
+    Store(at, p);
+    return {at, p, plan_.param_dtype == DType::kFloat32 ? PathOf(p) : PathOf(p, bits)};
+  }
+
+  void EncodeRow(const Measured& m, const void* prefetch) {
+    EncodeOwn(m.at, 0, plan_.columns, m.params, m.path, prefetch);
+  }
+
+  bool direct() const { return io_.direct(); }
+
+ private:
+  void Put(char* to, float value) const {
+    if (plan_.param_dtype == DType::kFloat32) {
+      std::memcpy(to, &value, sizeof(value));
+    } else {
+      const uint16_t bits =
+          plan_.param_dtype == DType::kFloat16 ? FromFloat32<Float16>(value).bits : FromFloat32<BFloat16>(value).bits;
+      std::memcpy(to, &bits, sizeof(bits));
+    }
+  }
+  static float Get(const char* from) {
+    float value;
+    std::memcpy(&value, from, sizeof(value));
+    return value;
+  }
+
+  const RowwisePlan& plan_;
+  Io io_;
+  const bool flushes_, needs_min_;
+  const PathRule rule_;
+  const EncodeFunction (&encoders_)[kNumPaths];
+};
+
+}  // namespace kvant
+
+#endif  // KVANT_ROWWISE_ROW_TASK_H_
