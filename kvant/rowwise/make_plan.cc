@@ -38,7 +38,7 @@ int64_t Product(const ConstTensorView& t, int dropped) {
 
 // Rows that follow each other without a gap are one long row where all share their parameters.
 void JoinRows(RowwisePlan* plan) {
-  const auto joined = [plan](const MatrixMap& m, int64_t row_bytes) {
+  const auto joined = [](const MatrixMap& m, int64_t row_bytes) {
     return m.data == nullptr || (m.rows.regular() && m.rows.step() == row_bytes);
   };
   const int64_t packed = plan->format == Format::kInt4 ? 2 : 1;
