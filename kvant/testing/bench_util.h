@@ -36,14 +36,12 @@ class Memory {
   std::unique_ptr<char, Free> data_;
 };
 
-// Times `op`, which reads `from` and writes `to`, in turns with a copy on one thread. Counters: elements and bytes per
-// second, and of_copy, the median share of the copy's speed that op reaches.
-template <class Op>
-void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Op& op,
-                       bool streaming = false) {
+// Times `op`, which moves `bytes`, in turns with `copy`, which moves as many. Counters: elements and bytes per second,
+// and of_copy, the median share of the copy's speed that op reaches.
+template <class Op, class Copy>
+void MeasureBeside(benchmark::State& state, int64_t bytes, int64_t elements, const Op& op, const Copy& copy) {
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
-  const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
   // Enough calls between two looks at the clock that looking costs nothing.
   op();
   const auto start = Clock::now();
@@ -55,20 +53,27 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
     const auto a = Clock::now();
     for (int64_t i = 0; i < calls; ++i) op();
     const auto b = Clock::now();
-    testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores);
+    copy();
     const auto c = Clock::now();
-    for (int64_t i = 0; i < calls; ++i) {
-      testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores);
-    }
+    for (int64_t i = 0; i < calls; ++i) copy();
     const auto d = Clock::now();
     benchmark::ClobberMemory();
     state.SetIterationTime(seconds(b - a) / static_cast<double>(calls));
     shares.push_back(seconds(d - c) / seconds(b - a));
   }
   std::nth_element(shares.begin(), shares.begin() + static_cast<int64_t>(shares.size()) / 2, shares.end());
-  state.SetBytesProcessed(state.iterations() * (from.size() + to.size()));
+  state.SetBytesProcessed(state.iterations() * bytes);
   state.SetItemsProcessed(state.iterations() * elements);
   state.counters["of_copy"] = shares[shares.size() / 2];
+}
+
+// `op` reads `from` and writes `to`; the copy runs on one thread.
+template <class Op>
+void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Op& op,
+                       bool streaming = false) {
+  const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+  MeasureBeside(state, from.size() + to.size(), elements, op,
+                [&] { testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores); });
 }
 
 }  // namespace kvant::bench
