@@ -19,6 +19,19 @@ struct ExecOptions {
   Stores stores = Stores::kAuto;
 };
 
+// How many tasks are worth making.
+inline int NumThreads(const ExecOptions& exec) {
+  return exec.parallel == nullptr ? DefaultParallelFor().num_threads : exec.parallel->num_threads;
+}
+
+// Calls body(arg, t) for every t in [0, tasks), on exec's threads; a single task on the caller's.
+inline void RunTasks(const ExecOptions& exec, int tasks, void (*body)(void* arg, int task), void* arg) {
+  if (tasks == 1) return body(arg, 0);
+  const ParallelFor fallback = exec.parallel == nullptr ? DefaultParallelFor() : ParallelFor{};
+  const ParallelFor& parallel = exec.parallel == nullptr ? fallback : *exec.parallel;
+  parallel.run(parallel.pool, tasks, body, arg);
+}
+
 }  // namespace kvant
 
 #endif  // KVANT_CORE_EXEC_H_

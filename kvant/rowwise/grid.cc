@@ -31,19 +31,9 @@ struct Job {
 void RunTask(void* arg, int task) {
   const Job& job = *static_cast<const Job*>(arg);
   const GridCut& cut = *job.cut;
-  const int64_t columns = job.grid->columns(), units = job.grid->rows() * cut.segments;
-  const int64_t begin = units * task / cut.tasks, end = units * (task + 1) / cut.tasks;
-  if (cut.segments == 1) {
-    if (begin < end) job.body(job.plan, {begin, end, 0, columns});
-    return;
-  }
-  for (int64_t unit = begin; unit < end;) {
-    const int64_t row = unit / cut.segments, next = std::min(end, (row + 1) * cut.segments);
-    const int64_t first = unit % cut.segments * cut.segment_size;
-    const int64_t last = std::min((next - row * cut.segments) * cut.segment_size, columns);
-    job.body(job.plan, {row, row + 1, first, last});
-    unit = next;
-  }
+  const int64_t units = cut.Units(*job.grid);
+  ForEachPart(*job.grid, cut, units * task / cut.tasks, units * (task + 1) / cut.tasks,
+              [&](const GridPart& part) { job.body(job.plan, part); });
 }
 
 }  // namespace
@@ -107,14 +97,13 @@ void GridRows::Advance(int64_t rows) {
   for (int t = 0; t < kGridTensors; ++t) offset_[t] += rows * grid_.row_stride(t);
 }
 
-GridCut CutGrid(const Grid& grid, const ExecOptions& exec) {
+GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids) {
   GridCut cut;
-  const int64_t rows = grid.rows(), columns = grid.columns();
+  const int64_t rows = grid.rows() * grids, columns = grid.columns();
   cut.segment_size = columns;
   const int64_t worth = rows * columns / kElementsPerTask;
   if (worth < 2) return cut;
-  const int threads = exec.parallel == nullptr ? DefaultParallelFor().num_threads : exec.parallel->num_threads;
-  const int64_t tasks = std::clamp<int64_t>(worth, 1, std::max(threads, 1));
+  const int64_t tasks = std::clamp<int64_t>(worth, 1, std::max(NumThreads(exec), 1));
   if (rows % tasks != 0 && rows < kManyRows * tasks) {
     const int64_t even = (columns + tasks - 1) / tasks;
     cut.segment_size = (even + kSegmentMultiple - 1) / kSegmentMultiple * kSegmentMultiple;
@@ -127,10 +116,7 @@ GridCut CutGrid(const Grid& grid, const ExecOptions& exec) {
 void RunGrid(const Grid& grid, const GridCut& cut, const ExecOptions& exec,
              void (*body)(const void* plan, const GridPart& part), const void* plan) {
   Job job{&grid, &cut, body, plan};
-  if (cut.tasks == 1) return RunTask(&job, 0);
-  const ParallelFor fallback = exec.parallel == nullptr ? DefaultParallelFor() : ParallelFor{};
-  const ParallelFor& parallel = exec.parallel == nullptr ? fallback : *exec.parallel;
-  parallel.run(parallel.pool, cut.tasks, RunTask, &job);
+  RunTasks(exec, cut.tasks, RunTask, &job);
 }
 
 }  // namespace kvant

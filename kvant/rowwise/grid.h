@@ -4,6 +4,7 @@
 #ifndef KVANT_ROWWISE_GRID_H_
 #define KVANT_ROWWISE_GRID_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kvant/core/exec.h"
@@ -63,13 +64,35 @@ struct GridPart {
   int64_t column, column_end;
 };
 
-// How a grid is spread over tasks: by rows, or, where there are few, by rows cut into segments.
+// How a grid, or several alike, are spread over tasks: by rows, or, where there are few, by rows cut into segments.
 struct GridCut {
   int tasks = 1;
   int64_t segments = 1;
   int64_t segment_size = 0;
+
+  // Pieces of one grid.
+  int64_t Units(const Grid& grid) const { return grid.rows() * segments; }
 };
-GridCut CutGrid(const Grid& grid, const ExecOptions& exec);
+GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids = 1);
+
+// Calls f(part) for parts that make up the units [begin, end) of a grid.
+template <class Function>
+void ForEachPart(const Grid& grid, const GridCut& cut, int64_t begin, int64_t end, const Function& f) {
+  const int64_t columns = grid.columns();
+  while (begin < end) {
+    const int64_t row = begin / cut.segments, segment = begin - row * cut.segments;
+    const int64_t left = end - begin;
+    if (segment == 0 && left >= cut.segments) {
+      const int64_t rows = left / cut.segments;
+      f(GridPart{row, row + rows, 0, columns});
+      begin += rows * cut.segments;
+    } else {
+      const int64_t last = std::min(segment + left, cut.segments);
+      f(GridPart{row, row + 1, segment * cut.segment_size, std::min(last * cut.segment_size, columns)});
+      begin += last - segment;
+    }
+  }
+}
 
 // Calls body once or more on each task, for parts that make up the grid.
 void RunGrid(const Grid& grid, const GridCut& cut, const ExecOptions& exec,

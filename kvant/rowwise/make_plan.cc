@@ -93,7 +93,7 @@ Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const
   if (x.elements() < 2 * kElementsPerTask) {
     CutWork(1, plan);
   } else {
-    CutWork(exec.parallel == nullptr ? DefaultParallelFor().num_threads : exec.parallel->num_threads, plan);
+    CutWork(NumThreads(exec), plan);
   }
   return {};
 }

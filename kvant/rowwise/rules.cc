@@ -11,13 +11,6 @@
 namespace kvant {
 namespace {
 
-// "[2, 3]"
-std::string Dims(std::span<const int64_t> dims) {
-  std::string text = "[";
-  for (size_t i = 0; i < dims.size(); ++i) text += fmt::format("{}{}", i == 0 ? "" : ", ", dims[i]);
-  return text + "]";
-}
-
 Status CheckRank(std::string_view op, NamedTensor t) {
   if (t.tensor.rank() > kMaxRank) {
     return Status::InvalidValue(
@@ -44,7 +37,7 @@ Status CheckSmooth(const RowwiseInputs& in) {
     }
     if (groups.rank() != 1) {
       return Status::InvalidValue(
-          fmt::format("{}: group_index has shape {}, expected one dimension", in.op, Dims(groups.shape())));
+          fmt::format("{}: group_index has shape {}, expected one dimension", in.op, ShapeText(groups.shape())));
     }
     if (per_channel) {
       return Status::InvalidValue(fmt::format("{}: group_index cannot be used with quant_mode perchannel", in.op));
@@ -63,15 +56,15 @@ Status CheckSmooth(const RowwiseInputs& in) {
       return Status::InvalidValue(
           fmt::format("{}: smooth_scales has shape {}, expected [{}, {}]: a row for each element of group_index, a "
                       "column for each of x",
-                      in.op, Dims(smooth.shape()), groups.shape(0), length));
+                      in.op, ShapeText(smooth.shape()), groups.shape(0), length));
     }
   } else if (smooth.rank() == 2 && !per_channel) {
     return Status::InvalidValue(
         fmt::format("{}: smooth_scales has shape {}, which needs a group_index; without one it is [{}]", in.op,
-                    Dims(smooth.shape()), length));
+                    ShapeText(smooth.shape()), length));
   } else if (smooth.rank() != 1 || smooth.shape(0) != length) {
     return Status::InvalidValue(fmt::format("{}: smooth_scales has shape {}, expected [{}] to match x.shape[{}]", in.op,
-                                            Dims(smooth.shape()), length, per_channel ? -2 : -1));
+                                            ShapeText(smooth.shape()), length, per_channel ? -2 : -1));
   }
   return {};
 }
@@ -106,6 +99,12 @@ Status Shares(std::string_view op, NamedTensor a, NamedTensor b) {
 
 }  // namespace
 
+std::string ShapeText(std::span<const int64_t> shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += fmt::format("{}{}", i == 0 ? "" : ", ", shape[i]);
+  return text + "]";
+}
+
 Status DescribeAbsence(std::string_view op, NamedTensor t) {
   if (!t.tensor.present()) return Status::InvalidValue(fmt::format("{}: {} is missing", op, t.name));
   KVANT_RETURN_IF_ERROR(CheckRank(op, t));
@@ -113,7 +112,8 @@ Status DescribeAbsence(std::string_view op, NamedTensor t) {
     return Status::InvalidValue(fmt::format("{}: {} is on a CUDA device, expected a CPU tensor", op, t.name));
   }
   if (t.tensor.data() == nullptr && t.tensor.elements() != 0) {
-    return Status::InvalidValue(fmt::format("{}: {} has shape {} but no memory", op, t.name, Dims(t.tensor.shape())));
+    return Status::InvalidValue(
+        fmt::format("{}: {} has shape {} but no memory", op, t.name, ShapeText(t.tensor.shape())));
   }
   return {};
 }
@@ -130,7 +130,7 @@ Status CheckInputs(const RowwiseInputs& in) {
   if (in.x.rank() < 1) return Status::InvalidValue(fmt::format("{}: x has no dimensions, expected at least 1", in.op));
   if (in.quant_mode == QuantMode::kPerChannel && in.x.rank() < 2) {
     return Status::InvalidValue(fmt::format("{}: x has shape {}, quant_mode perchannel needs at least 2 dimensions",
-                                            in.op, Dims(in.x.shape())));
+                                            in.op, ShapeText(in.x.shape())));
   }
   if (in.group_size != 0) {
     if (in.quant_mode != QuantMode::kPerToken) {
@@ -178,6 +178,13 @@ Status CheckDstTypeMax(std::string_view op, Format format, double dst_type_max, 
   return {};
 }
 
+TensorSpec SpecOf(const ConstTensorView& t) {
+  TensorSpec spec;
+  spec.dtype = t.dtype();
+  for (const int64_t extent : t.shape()) spec.shape[spec.rank++] = extent;
+  return spec;
+}
+
 TensorSpec ParamSpec(const ConstTensorView& x, QuantMode mode, int64_t group_size) {
   TensorSpec spec;
   switch (mode) {
@@ -214,7 +221,8 @@ Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec) {
   }
   const auto shape = t.tensor.shape(), wanted = spec.dims();
   if (!std::equal(shape.begin(), shape.end(), wanted.begin(), wanted.end())) {
-    return Status::InvalidValue(fmt::format("{}: {} has shape {}, expected {}", op, t.name, Dims(shape), Dims(wanted)));
+    return Status::InvalidValue(
+        fmt::format("{}: {} has shape {}, expected {}", op, t.name, ShapeText(shape), ShapeText(wanted)));
   }
   return {};
 }
@@ -248,7 +256,7 @@ Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outp
     const Extent extent(t);
     if (!extent.steps_outward && OverlapsItself(t)) {
       return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, o[i].name,
-                                              Dims(t.shape()), Dims(t.strides())));
+                                              ShapeText(t.shape()), ShapeText(t.strides())));
     }
     for (size_t j = 0; j < i; ++j) {
       if (extent.Meets(Extent(o[j].tensor))) KVANT_RETURN_IF_ERROR(Shares(op, o[j], o[i]));

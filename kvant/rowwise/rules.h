@@ -4,6 +4,8 @@
 #define KVANT_ROWWISE_RULES_H_
 
 #include <initializer_list>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "kvant/core/status.h"
@@ -44,6 +46,9 @@ TensorSpec ParamSpec(const ConstTensorView& x, QuantMode mode, int64_t group_siz
 // The shape of the codes of a tensor shaped like x in `storage`.
 TensorSpec CodeSpec(const ConstTensorView& x, Format format, DType storage);
 
+// The dtype and shape of t.
+TensorSpec SpecOf(const ConstTensorView& t);
+
 // A tensor that must be there: on the CPU, with memory, of rank 0..kMaxRank.
 Status DescribeAbsence(std::string_view op, NamedTensor t);
 inline Status CheckPresent(std::string_view op, NamedTensor t) {
@@ -62,6 +67,9 @@ Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outp
 
 // "float16, bfloat16 or float32" if t's dtype is none of them.
 Status CheckFloat(std::string_view op, NamedTensor t);
+
+// "[2, 3]"
+std::string ShapeText(std::span<const int64_t> shape);
 
 }  // namespace kvant
 

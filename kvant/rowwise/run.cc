@@ -131,15 +131,7 @@ Status RunRowwise(const RowwisePlan& plan, const ExecOptions& exec) {
       job.workspace = owned.get();
     }
   }
-  for (job.phase = 0; job.phase < plan.phases; ++job.phase) {
-    if (plan.tasks == 1) {
-      RunTask(&job, 0);
-    } else {
-      const ParallelFor fallback = exec.parallel == nullptr ? DefaultParallelFor() : ParallelFor{};
-      const ParallelFor& parallel = exec.parallel == nullptr ? fallback : *exec.parallel;
-      parallel.run(parallel.pool, plan.tasks, RunTask, &job);
-    }
-  }
+  for (job.phase = 0; job.phase < plan.phases; ++job.phase) RunTasks(exec, plan.tasks, RunTask, &job);
   return {};
 }
 

@@ -37,17 +37,15 @@ class Memory {
   std::unique_ptr<char, Free> data_;
 };
 
-// How often MeasureBesideCopy takes turns: an odd number, for medians.
+// How often operators and copies take turns: an odd number, for medians.
 inline constexpr int kRounds = 101;
 
-// Times `op`, which reads `from` and writes `to`, in turns with a copy on one thread. Counters, medians: elements and
-// bytes per second, and of_copy, the median share of the copy's speed that op reaches.
-template <class Op>
-void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Op& op,
-                       bool streaming = false) {
+// Times `op`, which moves `bytes`, in turns with `copy`, which moves as many. Counters, medians: elements and bytes per
+// second, and of_copy, the share of the copy's speed that op reaches.
+template <class Op, class Copy>
+void MeasureBeside(benchmark::State& state, int64_t bytes, int64_t elements, const Op& op, const Copy& copy) {
   using Clock = std::chrono::steady_clock;
   const auto seconds = [](Clock::duration d) { return std::chrono::duration<double>(d).count(); };
-  const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
   // Enough calls between two looks at the clock that looking costs nothing.
   op();
   const auto start = Clock::now();
@@ -59,11 +57,9 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
     const auto a = Clock::now();
     for (int64_t i = 0; i < calls; ++i) op();
     const auto b = Clock::now();
-    testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores);
+    copy();
     const auto c = Clock::now();
-    for (int64_t i = 0; i < calls; ++i) {
-      testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores);
-    }
+    for (int64_t i = 0; i < calls; ++i) copy();
     const auto d = Clock::now();
     benchmark::ClobberMemory();
     state.SetIterationTime(seconds(b - a) / static_cast<double>(calls));
@@ -75,7 +71,7 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
     return v[v.size() / 2];
   };
   const double time = median(times);
-  state.counters["bytes_per_second"] = static_cast<double>(from.size() + to.size()) / time;
+  state.counters["bytes_per_second"] = static_cast<double>(bytes) / time;
   state.counters["items_per_second"] = static_cast<double>(elements) / time;
   state.counters["of_copy"] = median(shares);
 }
@@ -83,6 +79,15 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
 template <class Function>
 void Register(const std::string& name, Function function) {
   benchmark::RegisterBenchmark(name.c_str(), function)->UseManualTime()->Iterations(kRounds);
+}
+
+// `op` reads `from` and writes `to`; the copy runs on one thread.
+template <class Op>
+void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Op& op,
+                       bool streaming = false) {
+  const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+  MeasureBeside(state, from.size() + to.size(), elements, op,
+                [&] { testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores); });
 }
 
 }  // namespace kvant::bench

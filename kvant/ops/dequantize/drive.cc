@@ -27,7 +27,8 @@ class Task {
         per_byte_(plan.format == Format::kInt4 ? 2 : 1),
         by_column_(grid_.column_stride(kScale) != 0 || grid_.column_stride(kOffset) != 0),
         direct_x_(grid_.column_stride(kX) == x_bytes_),
-        direct_codes_(grid_.column_stride(kCodes) == 1) {
+        direct_codes_(grid_.column_stride(kCodes) == 1),
+        wide_(plan.param_dtype == DType::kFloat32) {
     const int f = static_cast<int>(plan.format), x = ResultIndex(plan.x_dtype);
     decode_ = by_column_ ? plan.kernels->columns[f][x] : plan.kernels->rows[f][x];
   }
@@ -41,7 +42,8 @@ class Task {
       const int64_t n = std::min(limit, part.column_end - column);
       GridRows rows(grid_, part.row);
       for (int64_t row = part.row; row < part.row_end;) {
-        const int64_t count = many ? std::min(rows.run(), part.row_end - row) : 1;
+        int64_t count = many ? std::min(rows.run(), part.row_end - row) : 1;
+        if (!wide_) count = std::min(count, kPiece);
         Decode(rows, count, column, n);
         row += count;
         rows.Advance(count);
@@ -72,6 +74,10 @@ class Task {
       a.offset = plan_.offset == nullptr ? reinterpret_cast<const char*>(kNoOffset) : plan_.offset + at(kOffset);
       a.offset_stride = grid_.row_stride(kOffset);
       a.offset_sign = plan_.negate ? kSign : 0;
+      if (!wide_) {
+        Widen(&a.scale, &a.scale_stride, count, &scale_);
+        if (plan_.offset != nullptr) Widen(&a.offset, &a.offset_stride, count, &offset_);
+      }
     }
     if (!direct_codes_) {
       Gather(reinterpret_cast<const char*>(a.codes), grid_.column_stride(kCodes), n, 1, codes_);
@@ -92,12 +98,11 @@ class Task {
   };
   const char* Parameters(const char* from, int tensor, int64_t n, uint32_t sign, Held* held) {
     const int64_t step = grid_.column_stride(tensor);
-    if (step == sizeof(float) && sign == 0) return from;
+    if (wide_ && step == sizeof(float) && sign == 0) return from;
     if (from != held->from || n != held->n) {
-      for (int64_t i = 0; i < n; ++i) {
-        uint32_t bits;
-        std::memcpy(&bits, from + i * step, sizeof(bits));
-        held->values[i] = std::bit_cast<float>(bits ^ sign);
+      ConvertToFloat(from, plan_.param_dtype, step, n, held->values);
+      for (int64_t i = 0; sign != 0 && i < n; ++i) {
+        held->values[i] = std::bit_cast<float>(std::bit_cast<uint32_t>(held->values[i]) ^ sign);
       }
       held->from = from;
       held->n = n;
@@ -105,10 +110,17 @@ class Task {
     return reinterpret_cast<const char*>(held->values);
   }
 
+  // Parameters of consecutive rows as fp32.
+  void Widen(const char** values, int64_t* stride, int64_t count, Held* held) const {
+    ConvertToFloat(*values, plan_.param_dtype, *stride, count, held->values);
+    *values = reinterpret_cast<const char*>(held->values);
+    *stride = sizeof(float);
+  }
+
   const Plan& plan_;
   const Grid& grid_;
   const int64_t x_bytes_, per_byte_;
-  const bool by_column_, direct_x_, direct_codes_;
+  const bool by_column_, direct_x_, direct_codes_, wide_;
   DecodeFunction decode_;
   Held scale_, offset_;
   alignas(64) char codes_[kPiece];

@@ -15,7 +15,7 @@ const char* Data(const ConstTensorView& t) { return static_cast<const char*>(t.d
 
 // Dimension d of a parameter, in bytes.
 int64_t ParamStride(const ConstTensorView& t, int d) {
-  return t.present() ? t.stride(d) * static_cast<int64_t>(sizeof(float)) : 0;
+  return t.present() ? t.stride(d) * ByteSize(t.dtype()) : 0;
 }
 
 // Which dimension of the parameters dimension d of x is; -1: none.
@@ -73,6 +73,22 @@ bool Streams(const Grid& grid, int64_t bytes, int64_t total, Stores stores) {
 
 }  // namespace
 
+dequantize::Plan dequantize::MakePlan(const DequantizeArgs& args, Target target, Stores stores) {
+  Plan plan;
+  plan.kernels = &GetKernels(target);
+  plan.format = args.dst_type;
+  plan.x_dtype = args.x.dtype();
+  plan.param_dtype = args.scale.dtype();
+  plan.grid = MakeGrid(args);
+  plan.x = static_cast<char*>(args.x.data());
+  plan.codes = Data(args.y);
+  plan.scale = Data(args.scale);
+  plan.offset = args.offset.present() ? Data(args.offset) : nullptr;
+  plan.negate = args.negate_offset;
+  plan.streaming = Streams(plan.grid, ByteSize(plan.x_dtype), args.x.elements(), stores);
+  return plan;
+}
+
 Status InferDequantize(const DequantizeArgs& args, DType dtype, TensorSpec* x) {
   TensorSpec spec;
   KVANT_RETURN_IF_ERROR(dequantize::CheckInputs(args, dtype, &spec));
@@ -89,17 +105,7 @@ Status Dequantize(const DequantizeArgs& args, const ExecOptions& exec) {
   Target target{};
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
 
-  dequantize::Plan plan;
-  plan.kernels = &dequantize::GetKernels(target);
-  plan.format = args.dst_type;
-  plan.x_dtype = args.x.dtype();
-  plan.grid = MakeGrid(args);
-  plan.x = static_cast<char*>(args.x.data());
-  plan.codes = Data(args.y);
-  plan.scale = Data(args.scale);
-  plan.offset = args.offset.present() ? Data(args.offset) : nullptr;
-  plan.negate = args.negate_offset;
-  plan.streaming = Streams(plan.grid, ByteSize(plan.x_dtype), spec.elements(), exec.stores);
+  const dequantize::Plan plan = dequantize::MakePlan(args, target, exec.stores);
   RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, dequantize::RunPart, &plan);
   return {};
 }

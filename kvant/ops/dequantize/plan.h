@@ -2,6 +2,7 @@
 #ifndef KVANT_OPS_DEQUANTIZE_PLAN_H_
 #define KVANT_OPS_DEQUANTIZE_PLAN_H_
 
+#include "kvant/ops/dequantize/dequantize.h"
 #include "kvant/ops/dequantize/kernels.h"
 #include "kvant/rowwise/grid.h"
 
@@ -14,6 +15,7 @@ struct Plan {
   const Kernels* kernels;
   Format format;
   DType x_dtype;
+  DType param_dtype;  // of scale and offset
   Grid grid;
   char* x;
   const char* codes;
@@ -22,6 +24,9 @@ struct Plan {
   bool negate;
   bool streaming;
 };
+
+// The plan of checked arguments; x must be there.
+Plan MakePlan(const DequantizeArgs& args, Target target, Stores stores);
 
 // Decodes a part of plan, a Plan.
 void RunPart(const void* plan, const GridPart& part);

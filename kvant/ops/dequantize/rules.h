@@ -26,7 +26,10 @@ inline Status CheckInputs(const DequantizeArgs& a, DType dtype, TensorSpec* x) {
   const RowwiseInputs in{kOp, logical, none, none, a.quant_mode, a.group_size};
   KVANT_RETURN_IF_ERROR(kvant::CheckInputs(in));
   KVANT_RETURN_IF_ERROR(CheckFormat(in, a.dst_type));
-  const TensorSpec params = ParamSpec(logical, a.quant_mode, a.group_size);
+  TensorSpec params = ParamSpec(logical, a.quant_mode, a.group_size);
+  KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"scale", a.scale}));
+  KVANT_RETURN_IF_ERROR(CheckFloat(kOp, {"scale", a.scale}));
+  params.dtype = a.scale.dtype();
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"scale", a.scale}, params));
   if (a.offset.present()) return CheckSpec(kOp, {"offset", a.offset}, params);
   if (!a.negate_offset) return {};

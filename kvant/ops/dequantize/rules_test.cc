@@ -115,7 +115,8 @@ TEST_F(DequantizeRules, Modes) {
 
 TEST_F(DequantizeRules, Parameters) {
   InputFails(kValue, "scale is missing", [](auto& a) { a.scale = {}; });
-  InputFails(kType, "scale is float16, expected float32", [](auto& a) { a.scale = As(a.scale, DType::kFloat16, {3}); });
+  InputFails(kType, "scale is int32, expected float16, bfloat16 or float32",
+             [](auto& a) { a.scale = As(a.scale, DType::kInt32, {3}); });
   InputFails(kValue, "scale has shape [3, 1], expected [3]", [](auto& a) {
     a.scale = As(a.scale, DType::kFloat32, {3, 1});
   });

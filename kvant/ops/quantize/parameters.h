@@ -14,7 +14,7 @@ class Parameters {
  public:
   explicit Parameters(const Plan& plan);
 
-  // For `n` columns from `column` on; `rows` of them will be encoded.
+  // For `n` columns from `column` on; about `rows` of them will be encoded.
   void LoadColumns(int64_t column, int64_t n, int64_t rows);
   // One for all columns.
   void LoadOne(int64_t index);

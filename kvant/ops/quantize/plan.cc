@@ -1,5 +1,8 @@
 #include "kvant/ops/quantize/plan.h"
 
+#include <algorithm>
+
+#include "kvant/ops/quantize/encoder.h"
 #include "kvant/ops/quantize/rules.h"
 #include "kvant/rowwise/cpu_tuning.h"
 
@@ -57,16 +60,48 @@ int64_t JoinRuns(Grid* grid) {
   return length;
 }
 
-// Whether streaming stores fit: what one of them writes is a cache line, and a line that is written by both kinds costs
-// a half microsecond.
-bool MayStream(const QuantizeArgs& args, const Grid& grid) {
-  const int64_t line = args.dst_type == Format::kInt4 ? 128 : 64;  // codes
-  bool whole = grid.column_stride(kY) == 1 && reinterpret_cast<uintptr_t>(args.y.data()) % 64 == 0;
+void RunPart(const void* arg, const GridPart& part) {
+  const quantize::Plan& plan = *static_cast<const quantize::Plan*>(arg);
+  quantize::Encoder encoder(plan);
+  for (int64_t column = part.column, n; column < part.column_end; column += n) {
+    n = std::min(encoder.panel(), part.column_end - column);
+    encoder.Load(column, n, part.row_end - part.row);
+    encoder.Encode({part.row, part.row_end, column, column + n}, plan.x, plan.y);
+  }
+}
+
+}  // namespace
+
+namespace quantize {
+
+Plan MakePlan(const QuantizeArgs& args, Target target) {
+  Plan plan;
+  plan.kernels = &GetRowKernels(target, args.x.dtype());
+  plan.format = args.dst_type;
+  plan.hybrid = args.round_mode == RoundMode::kHybrid;
+  plan.reciprocal = args.reciprocal_scale;
+  plan.x_dtype = args.x.dtype();
+  plan.grid = MakeGrid(args);
+  plan.repeat = JoinRuns(&plan.grid);
+  plan.y = static_cast<char*>(args.y.data());
+  plan.x = static_cast<const char*>(args.x.data());
+  plan.scale = MakeParameter(args.scales);
+  plan.zero = MakeParameter(args.zero_points);
+  plan.streaming = false;
+  return plan;
+}
+
+// What a streaming store writes is a cache line, and a line that is written by both kinds costs a half microsecond.
+bool Streams(const Plan& plan, int64_t code_bytes, Stores stores) {
+  if (stores == Stores::kNormal || (stores == Stores::kAuto && code_bytes <= kStreamingBytes)) return false;
+  const Grid& grid = plan.grid;
+  const int64_t line = plan.format == Format::kInt4 ? 128 : 64;  // codes
+  bool whole = grid.column_stride(kY) == 1 && reinterpret_cast<uintptr_t>(plan.y) % 64 == 0;
   for (int d = 0; d < grid.rank - 1; ++d) whole = whole && grid.dims[d].stride[kY] % line == 0;
   return whole && (grid.columns() % line == 0 || grid.columns() >= 64 * line);
 }
 
-}  // namespace
+}  // namespace quantize
 
 Status InferQuantize(const QuantizeArgs& args, TensorSpec* y) {
   KVANT_RETURN_IF_ERROR(quantize::CheckInputs(args));
@@ -81,23 +116,9 @@ Status Quantize(const QuantizeArgs& args, const ExecOptions& exec) {
   Target target{};
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
 
-  quantize::Plan plan;
-  plan.kernels = &GetRowKernels(target, args.x.dtype());
-  plan.format = args.dst_type;
-  plan.hybrid = args.round_mode == RoundMode::kHybrid;
-  plan.reciprocal = args.reciprocal_scale;
-  plan.x_dtype = args.x.dtype();
-  plan.grid = MakeGrid(args);
-  plan.repeat = JoinRuns(&plan.grid);
-  plan.y = static_cast<char*>(args.y.data());
-  plan.x = static_cast<const char*>(args.x.data());
-  plan.scale = MakeParameter(args.scales);
-  plan.zero = MakeParameter(args.zero_points);
-  const int64_t code_bytes = args.y.elements() * ByteSize(args.y.dtype());
-  const bool wanted =
-      exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && code_bytes > kStreamingBytes);
-  plan.streaming = wanted && MayStream(args, plan.grid);
-  RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, quantize::RunPart, &plan);
+  quantize::Plan plan = quantize::MakePlan(args, target);
+  plan.streaming = quantize::Streams(plan, args.y.elements() * ByteSize(args.y.dtype()), exec.stores);
+  RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, RunPart, &plan);
   return {};
 }
 

@@ -1,10 +1,11 @@
-// A static quantization with every choice made: pointers, strides, kernels. Plain data; the driver runs it.
+// A static quantization with every choice made: pointers, strides, kernels. Plain data; Encoder runs it.
 #ifndef KVANT_OPS_QUANTIZE_PLAN_H_
 #define KVANT_OPS_QUANTIZE_PLAN_H_
 
+#include "kvant/core/row_map.h"
+#include "kvant/ops/quantize/quantize.h"
 #include "kvant/rowwise/grid.h"
 #include "kvant/rowwise/kernels.h"
-#include "kvant/rowwise/plan.h"
 
 namespace kvant::quantize {
 
@@ -36,8 +37,11 @@ struct Plan {
   bool streaming;
 };
 
-// Encodes a part of plan, a Plan.
-void RunPart(const void* plan, const GridPart& part);
+// The plan of legal arguments with elements, without streaming stores.
+Plan MakePlan(const QuantizeArgs& args, Target target);
+
+// Whether `code_bytes` of results, written as the plan says, should bypass the cache and may.
+bool Streams(const Plan& plan, int64_t code_bytes, Stores stores);
 
 }  // namespace kvant::quantize
 

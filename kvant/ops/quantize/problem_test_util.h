@@ -33,6 +33,49 @@ inline uint8_t EncodeHybrid(float v) {
   return EncodeByDefinition(Format::kHiFloat8, std::copysign(rounded, v));
 }
 
+// Scales near those of ordinary data, powers of two at the ends of what may be divided fast, and any number at all.
+inline float RandomScale(Rng& rng) {
+  static const std::vector<int> kPowers = {-149, -126, -101, -77, -76, -51, -50, -49, 0, 73, 74, 75, 99, 100, 101, 127};
+  if (OneIn(rng, 20)) return OneIn(rng, 2) ? AnyFloat(rng) : ValueSource::Special(rng);
+  if (OneIn(rng, 20)) return OneIn(rng, 2) ? 0.0f : -0.0f;
+  const float mantissa = 1 + static_cast<float>(Uniform(rng, 0, (1 << 23) - 1)) * 0x1p-23f;
+  if (OneIn(rng, 4)) return std::ldexp(OneIn(rng, 2) ? 1.0f : mantissa, PickFrom(rng, kPowers));
+  return std::ldexp(mantissa, static_cast<int>(Uniform(rng, -12, 2)));
+}
+
+inline float RandomZero(Rng& rng) {
+  if (OneIn(rng, 4)) return OneIn(rng, 2) ? 0.0f : -0.0f;
+  if (OneIn(rng, 10)) return std::ldexp(1.0f, static_cast<int>(Uniform(rng, -149, 20)));
+  if (OneIn(rng, 30)) return AnyFloat(rng);
+  return OneIn(rng, 2) ? static_cast<float>(Uniform(rng, -128, 127)) / 2 : Moderate(rng);
+}
+
+// The same scale again and again makes panels that are divided fast as a whole.
+inline TestTensor RandomParameters(DType dtype, const Shape& shape, Layout layout, bool zero, Rng& rng) {
+  TestTensor t(dtype, shape, layout, rng);
+  const bool calm = OneIn(rng, 2);
+  const float one = zero ? RandomZero(rng) : RandomScale(rng);
+  t.ForEach([&](int64_t i, uint8_t*) {
+    const float v = calm ? one : zero ? RandomZero(rng) : RandomScale(rng);
+    if (dtype == DType::kInt32) {
+      t.Set(i, OneIn(rng, 20) ? static_cast<int32_t>(rng()) : static_cast<int32_t>(Uniform(rng, -130, 130)));
+    } else {
+      t.SetFloat(i, v);
+    }
+  });
+  return t;
+}
+
+// n elements in one dimension, in several, or a single one.
+inline Shape ParameterShape(int64_t n, Rng& rng) {
+  if (OneIn(rng, 4)) return OneIn(rng, 2) ? Shape{} : Shape{1};
+  if (n != 0 && OneIn(rng, 2)) {
+    const int64_t part = Uniform(rng, 1, n);
+    if (n % part == 0) return {n / part, part};
+  }
+  return OneIn(rng, 3) ? Shape{1, n, 1} : Shape{n};
+}
+
 struct QuantizeProblem {
   Format format = Format::kInt8;
   int axis = -1;

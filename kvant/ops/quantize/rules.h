@@ -18,12 +18,33 @@ constexpr std::string_view Name(RoundMode m) {
 // Dimension `axis` of x, counted from the front.
 inline int Axis(const QuantizeArgs& a) { return a.axis < 0 ? a.axis + a.x.rank() : a.axis; }
 
-// One parameter for all of x, or one for each index along the axis.
-inline Status CheckCount(const QuantizeArgs& a, NamedTensor t) {
-  const int64_t n = t.tensor.elements(), wanted = a.x.shape(Axis(a));
+// One element, or one for each index along a dimension of x, which is named as the caller wrote it.
+inline Status CheckCount(std::string_view op, NamedTensor t, NamedTensor x, int axis) {
+  const int64_t n = t.tensor.elements(), wanted = x.tensor.shape(axis);
   if (n == 1 || n == wanted) return {};
   return Status::InvalidValue(
-      fmt::format("{}: {} has {} elements, expected 1 or x.shape[{}] = {}", kOp, t.name, n, a.axis, wanted));
+      fmt::format("{}: {} has {} elements, expected 1 or {}.shape[{}] = {}", op, t.name, n, x.name, axis, wanted));
+}
+
+// Given parameters: scales, and zero points if they are there.
+inline Status CheckParameters(std::string_view op, NamedTensor scales, NamedTensor zero_points, NamedTensor x,
+                              int axis) {
+  KVANT_RETURN_IF_ERROR(CheckPresent(op, scales));
+  KVANT_RETURN_IF_ERROR(CheckFloat(op, scales));
+  KVANT_RETURN_IF_ERROR(CheckCount(op, scales, x, axis));
+  if (!zero_points.tensor.present()) return {};
+  KVANT_RETURN_IF_ERROR(CheckPresent(op, zero_points));
+  if (const DType dtype = zero_points.tensor.dtype(); !IsFloat(dtype) && dtype != DType::kInt32) {
+    return Status::InvalidType(fmt::format("{}: {} is {}, expected int32, float16, bfloat16 or float32", op,
+                                           zero_points.name, kvant::Name(dtype)));
+  }
+  return CheckCount(op, zero_points, x, axis);
+}
+
+inline Status CheckRoundMode(std::string_view op, RoundMode mode, Format format) {
+  if (mode == RoundMode::kRint || format == Format::kHiFloat8) return {};
+  return Status::InvalidValue(
+      fmt::format("{}: round_mode is {}, but dst_type is {}: it is for hifloat8", op, Name(mode), kvant::Name(format)));
 }
 
 inline Status CheckInputs(const QuantizeArgs& a) {
@@ -35,22 +56,8 @@ inline Status CheckInputs(const QuantizeArgs& a) {
     return Status::InvalidValue(
         fmt::format("{}: axis is {}, expected {} to {}", kOp, a.axis, -a.x.rank(), a.x.rank() - 1));
   }
-  KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"scales", a.scales}));
-  KVANT_RETURN_IF_ERROR(CheckFloat(kOp, {"scales", a.scales}));
-  KVANT_RETURN_IF_ERROR(CheckCount(a, {"scales", a.scales}));
-  if (a.zero_points.present()) {
-    KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"zero_points", a.zero_points}));
-    if (const DType dtype = a.zero_points.dtype(); !IsFloat(dtype) && dtype != DType::kInt32) {
-      return Status::InvalidType(
-          fmt::format("{}: zero_points is {}, expected int32, float16, bfloat16 or float32", kOp, kvant::Name(dtype)));
-    }
-    KVANT_RETURN_IF_ERROR(CheckCount(a, {"zero_points", a.zero_points}));
-  }
-  if (a.round_mode != RoundMode::kRint && a.dst_type != Format::kHiFloat8) {
-    return Status::InvalidValue(fmt::format("{}: round_mode is {}, but dst_type is {}: it is for hifloat8", kOp,
-                                            Name(a.round_mode), kvant::Name(a.dst_type)));
-  }
-  return {};
+  KVANT_RETURN_IF_ERROR(CheckParameters(kOp, {"scales", a.scales}, {"zero_points", a.zero_points}, {"x", a.x}, a.axis));
+  return CheckRoundMode(kOp, a.round_mode, a.dst_type);
 }
 
 inline Status CheckOutput(const QuantizeArgs& a) {

@@ -23,49 +23,6 @@ void ExpectRight(QuantizeProblem& p, const ExecOptions& exec = {}) {
   testing::OnEachTarget([&](Target target) { EXPECT_EQ(p.Check(expected, exec), "") << Name(target); });
 }
 
-// Scales near those of ordinary data, powers of two at the ends of what may be divided fast, and any number at all.
-float RandomScale(Rng& rng) {
-  static const std::vector<int> kPowers = {-149, -126, -101, -77, -76, -51, -50, -49, 0, 73, 74, 75, 99, 100, 101, 127};
-  if (OneIn(rng, 20)) return OneIn(rng, 2) ? testing::AnyFloat(rng) : testing::ValueSource::Special(rng);
-  if (OneIn(rng, 20)) return OneIn(rng, 2) ? 0.0f : -0.0f;
-  const float mantissa = 1 + static_cast<float>(Uniform(rng, 0, (1 << 23) - 1)) * 0x1p-23f;
-  if (OneIn(rng, 4)) return std::ldexp(OneIn(rng, 2) ? 1.0f : mantissa, PickFrom(rng, kPowers));
-  return std::ldexp(mantissa, static_cast<int>(Uniform(rng, -12, 2)));
-}
-
-float RandomZero(Rng& rng) {
-  if (OneIn(rng, 4)) return OneIn(rng, 2) ? 0.0f : -0.0f;
-  if (OneIn(rng, 10)) return std::ldexp(1.0f, static_cast<int>(Uniform(rng, -149, 20)));
-  if (OneIn(rng, 30)) return testing::AnyFloat(rng);
-  return OneIn(rng, 2) ? static_cast<float>(Uniform(rng, -128, 127)) / 2 : testing::Moderate(rng);
-}
-
-// The same scale again and again makes panels that are divided fast as a whole.
-TestTensor RandomParameters(DType dtype, const Shape& shape, Layout layout, bool zero, Rng& rng) {
-  TestTensor t(dtype, shape, layout, rng);
-  const bool calm = OneIn(rng, 2);
-  const float one = zero ? RandomZero(rng) : RandomScale(rng);
-  t.ForEach([&](int64_t i, uint8_t*) {
-    const float v = calm ? one : zero ? RandomZero(rng) : RandomScale(rng);
-    if (dtype == DType::kInt32) {
-      t.Set(i, OneIn(rng, 20) ? static_cast<int32_t>(rng()) : static_cast<int32_t>(Uniform(rng, -130, 130)));
-    } else {
-      t.SetFloat(i, v);
-    }
-  });
-  return t;
-}
-
-// n elements in one dimension, in several, or a single one.
-Shape ParameterShape(int64_t n, Rng& rng) {
-  if (OneIn(rng, 4)) return OneIn(rng, 2) ? Shape{} : Shape{1};
-  if (n != 0 && OneIn(rng, 2)) {
-    const int64_t part = Uniform(rng, 1, n);
-    if (n % part == 0) return {n / part, part};
-  }
-  return OneIn(rng, 3) ? Shape{1, n, 1} : Shape{n};
-}
-
 QuantizeProblem RandomProblem(Format format, DType dtype, Shape shape, bool any_layout, Rng& rng) {
   QuantizeProblem p;
   p.format = format;
@@ -83,11 +40,11 @@ QuantizeProblem RandomProblem(Format format, DType dtype, Shape shape, bool any_
   p.axis = static_cast<int>(Uniform(rng, -static_cast<int64_t>(shape.size()), static_cast<int64_t>(shape.size()) - 1));
   const int64_t n = shape[static_cast<size_t>(p.axis < 0 ? p.axis + static_cast<int>(shape.size()) : p.axis)];
   static const std::vector<DType> kZeroTypes = {DType::kInt32, DType::kFloat16, DType::kBFloat16, DType::kFloat32};
-  p.scales =
-      RandomParameters(PickFrom(rng, kFloats), ParameterShape(n, rng), layout(Layout::kStridedInput), false, rng);
+  p.scales = testing::RandomParameters(PickFrom(rng, kFloats), testing::ParameterShape(n, rng),
+                                       layout(Layout::kStridedInput), false, rng);
   p.has_zero = OneIn(rng, 2);
-  p.zero_points =
-      RandomParameters(PickFrom(rng, kZeroTypes), ParameterShape(n, rng), layout(Layout::kStridedInput), true, rng);
+  p.zero_points = testing::RandomParameters(PickFrom(rng, kZeroTypes), testing::ParameterShape(n, rng),
+                                            layout(Layout::kStridedInput), true, rng);
   p.reciprocal = OneIn(rng, 3);
   if (format == Format::kHiFloat8) p.round_mode = static_cast<RoundMode>(Uniform(rng, 0, 2));
   p.MakeY(rng, layout(per_element > 1 ? Layout::kPacked : Layout::kStrided), storage);
@@ -157,8 +114,8 @@ TEST(Quantize, AxisAnywhere) {
         QuantizeProblem p = RandomProblem(format, DType::kBFloat16, shape, /*any_layout=*/false, rng);
         p.axis = axis;
         const int64_t n = shape[static_cast<size_t>(axis < 0 ? axis + 4 : axis)];
-        p.scales = RandomParameters(DType::kFloat32, {n}, Layout::kContiguous, false, rng);
-        p.zero_points = RandomParameters(DType::kFloat16, {n}, Layout::kContiguous, true, rng);
+        p.scales = testing::RandomParameters(DType::kFloat32, {n}, Layout::kContiguous, false, rng);
+        p.zero_points = testing::RandomParameters(DType::kFloat16, {n}, Layout::kContiguous, true, rng);
         p.x = TestTensor(DType::kBFloat16, shape, strides, rng);
         p.y = TestTensor(StorageType(format), shape, strides, rng);
         ExpectRight(p);

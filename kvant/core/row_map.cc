@@ -1,4 +1,4 @@
-#include "kvant/rowwise/plan.h"
+#include "kvant/core/row_map.h"
 
 namespace kvant {
 

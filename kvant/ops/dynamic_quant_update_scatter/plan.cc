@@ -1,0 +1,53 @@
+#include "kvant/ops/dynamic_quant_update_scatter/rules.h"
+#include "kvant/rowwise/drive_scatter.h"
+#include "kvant/rowwise/make_plan.h"
+
+namespace kvant {
+namespace {
+
+namespace rules = dynamic_quant_update_scatter;
+
+Status MakePlan(const DynamicQuantUpdateScatterArgs& args, const CacheUpdate& cache, const ScatterIndex& index,
+                const ScatterFacts& facts, const ExecOptions& exec, RowwisePlan* plan, RowScatter* to) {
+  const ConstTensorView none{};
+  plan->format = args.dst_type;
+  plan->asymmetric = !args.symmetric;
+  plan->d = Info(args.dst_type).d;
+  plan->r = RangeFor(args.dst_type, plan->d);
+  plan->param_dtype = cache.var_scale.dtype();
+  plan->negate_offset = args.negate_offset;
+  KVANT_RETURN_IF_ERROR(
+      MakeRowwisePlan({rules::kOp, cache.updates, args.smooth_scales, none, QuantMode::kPerToken, args.group_size},
+                      {none, none, none}, exec, plan));
+  const ScatterGeometry& g = index.geometry();
+  const bool packed = args.dst_type == Format::kInt4;
+  plan->y.step = packed ? 1 : cache.var.stride(-1) * ByteSize(cache.var.dtype());
+  to->y = ScatterTable(cache.var, g, 1);
+  to->y.inner.Append(plan->rows_per_token, plan->columns * plan->y.step / (packed ? 2 : 1));
+  to->scale = ScatterTable(cache.var_scale, g, 0);
+  if (plan->asymmetric) to->offset = ScatterTable(cache.var_offset, g, 0);
+  to->rows_per_update = g.updates == 0 ? 0 : plan->rows / g.updates;
+  to->cut = ScatterCut(index, facts, to->rows_per_update, ScatterTasks(*plan, NumThreads(exec)));
+  plan->scatter = to;
+  return {};
+}
+
+}  // namespace
+
+Status DynamicQuantUpdateScatter(const DynamicQuantUpdateScatterArgs& given, const ExecOptions& exec) {
+  const DynamicQuantUpdateScatterArgs args = rules::Canonical(given);
+  ScatterGeometry geometry;
+  KVANT_RETURN_IF_ERROR(rules::Check(args, &geometry));
+  const ScatterIndex index(args.indices, geometry, args.index_policy);
+  ScatterFacts facts;
+  KVANT_RETURN_IF_ERROR(index.Check(rules::kOp, &facts));
+  RowwisePlan plans[2];
+  RowScatter to[2];
+  const size_t count = args.second.var.present() ? 2 : 1;
+  KVANT_RETURN_IF_ERROR(MakePlan(args, args, index, facts, exec, &plans[0], &to[0]));
+  if (count == 2) KVANT_RETURN_IF_ERROR(MakePlan(args, args.second, index, facts, exec, &plans[1], &to[1]));
+  RunScatter({plans, count}, exec);
+  return {};
+}
+
+}  // namespace kvant

@@ -1,0 +1,107 @@
+#include "kvant/rowwise/scatter_rules.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+namespace kvant {
+namespace {
+
+std::string Range(int low, int high) {
+  return low == high ? fmt::format("{}", low) : fmt::format("{} to {}", low, high);
+}
+
+Status CheckAxis(const ScatterInputs& in, int* axis) {
+  const int rank = in.self.tensor.rank(), least = in.whole_rows ? 3 : 2;
+  if (rank < least) {
+    return Status::InvalidValue(fmt::format("{}: {} has shape {}, expected at least {} dimensions", in.op, in.self.name,
+                                            ShapeText(in.self.tensor.shape()), least));
+  }
+  const int last = rank - (in.whole_rows ? 2 : 1);
+  *axis = in.axis < 0 ? in.axis + rank : in.axis;
+  if (*axis >= 1 && *axis <= last) return {};
+  return Status::InvalidValue(
+      fmt::format("{}: axis is {}, expected {} or {}", in.op, in.axis, Range(1, last), Range(1 - rank, last - rank)));
+}
+
+Status CheckIndices(const ScatterInputs& in) {
+  const ConstTensorView& indices = in.indices;
+  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"indices", indices}));
+  if (!IsIndex(indices.dtype())) {
+    return Status::InvalidType(fmt::format("{}: indices is {}, expected int32 or int64", in.op, Name(indices.dtype())));
+  }
+  const bool pairs = *in.index_mode == IndexMode::kPair;
+  if (pairs ? indices.rank() == 2 && indices.shape(1) == 2 : indices.rank() == 1) return {};
+  return Status::InvalidValue(fmt::format("{}: indices has shape {}, expected {} for index_mode {}", in.op,
+                                          ShapeText(indices.shape()), pairs ? "[n, 2]" : "[n]", Name(*in.index_mode)));
+}
+
+// updates has the dimensions of self, n in place of the first and, but for slots, anything along the axis.
+Status CheckUpdates(const ScatterInputs& in, const ScatterGeometry& g) {
+  const ConstTensorView &self = in.self.tensor, &updates = in.updates.tensor;
+  const bool slots = g.mode == IndexMode::kSlot;
+  TensorSpec wanted;
+  wanted.shape[wanted.rank++] = g.updates;
+  for (int d = 1; d < self.rank(); ++d) {
+    if (d == g.axis && slots) continue;
+    const bool free = d == g.axis && updates.rank() == self.rank();
+    const int64_t codes = d == self.rank() - 1 ? in.codes_per_element : 1;
+    wanted.shape[wanted.rank++] = free ? updates.shape(d) : self.shape(d) * codes;
+  }
+  const auto shape = updates.shape(), expected = wanted.dims();
+  if (!std::equal(shape.begin(), shape.end(), expected.begin(), expected.end())) {
+    return Status::InvalidValue(
+        fmt::format("{}: {} has shape {}, expected {} to match indices of shape {} and {} of "
+                    "shape {}",
+                    in.op, in.updates.name, ShapeText(shape), ShapeText(expected), ShapeText(in.indices.shape()),
+                    in.self.name, ShapeText(self.shape())));
+  }
+  if (!slots && updates.shape(g.axis) > self.shape(g.axis)) {
+    return Status::InvalidValue(fmt::format("{}: {}.shape[{}] is {}, more than {}.shape[{}] = {}", in.op,
+                                            in.updates.name, g.axis, updates.shape(g.axis), in.self.name, g.axis,
+                                            self.shape(g.axis)));
+  }
+  if (g.mode == IndexMode::kBatch && g.updates > self.shape(0)) {
+    return Status::InvalidValue(fmt::format("{}: {}.shape[0] is {}, more than {}.shape[0] = {}", in.op, in.updates.name,
+                                            g.updates, in.self.name, self.shape(0)));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status CheckScatter(const ScatterInputs& in, ScatterGeometry* geometry) {
+  if (!in.index_mode.has_value()) {
+    return Status::InvalidValue(fmt::format("{}: index_mode is missing, expected batch, pair or slot", in.op));
+  }
+  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.self));
+  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.updates));
+  ScatterGeometry g;
+  g.mode = *in.index_mode;
+  KVANT_RETURN_IF_ERROR(CheckAxis(in, &g.axis));
+  KVANT_RETURN_IF_ERROR(CheckIndices(in));
+  g.updates = in.indices.shape(0);
+  g.firsts = in.self.tensor.shape(0);
+  g.positions = in.self.tensor.shape(g.axis);
+  KVANT_RETURN_IF_ERROR(CheckUpdates(in, g));
+  g.length = g.mode == IndexMode::kSlot ? 1 : in.updates.tensor.shape(g.axis);
+  *geometry = g;
+  return {};
+}
+
+TensorSpec TableSpec(const ConstTensorView& var, int64_t h, int64_t group_size) {
+  TensorSpec spec{};
+  for (int d = 0; d < var.rank() - 1; ++d) spec.shape[spec.rank++] = var.shape(d);
+  if (group_size != 0) spec.shape[spec.rank++] = h / group_size;
+  return spec;
+}
+
+Status CheckPackedCache(std::string_view op, NamedTensor var, Format format) {
+  const ConstTensorView& t = var.tensor;
+  if (CodesPerElement(format, t.dtype()) == 1 || t.shape(-1) <= 1 || t.stride(-1) == 1) return {};
+  return Status::InvalidValue(fmt::format("{}: {}.stride(-1) is {}, expected 1: {} is packed along it", op, var.name,
+                                          t.stride(-1), Name(format)));
+}
+
+}  // namespace kvant

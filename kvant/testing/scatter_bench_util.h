@@ -1,0 +1,88 @@
+// Tokens scattered into a cache, beside a copy of the same bytes to the same places.
+#ifndef KVANT_TESTING_SCATTER_BENCH_UTIL_H_
+#define KVANT_TESTING_SCATTER_BENCH_UTIL_H_
+
+#include <random>
+#include <string_view>
+#include <vector>
+
+#include "kvant/core/tensor.h"
+#include "kvant/testing/bench_util.h"
+
+namespace kvant::bench {
+
+// Where tokens go: to the same random slots each time, to others each time, or to consecutive ones.
+enum class Slots : uint8_t { kHot, kCold, kAscending };
+
+constexpr std::string_view Name(Slots s) { return s == Slots::kHot ? "hot" : s == Slots::kCold ? "cold" : "ascending"; }
+
+struct ScatterShape {
+  int64_t tokens, heads, dim;
+  Slots slots;
+};
+
+// `tokens` are n rows of from_bytes each, the cache has room for kPages pages of `positions` rows of to_bytes each.
+// Both kinds of rows are whole cache lines.
+class ScatterBench {
+ public:
+  static constexpr int64_t kPages = 64;
+
+  ScatterBench(const ScatterShape& shape, int64_t from_bytes, int64_t to_bytes)
+      : shape_(shape),
+        from_bytes_(from_bytes),
+        to_bytes_(to_bytes),
+        positions_(to_bytes <= 2048 ? 4096 : 256),
+        tokens_(shape.tokens * from_bytes),
+        cache_(kPages * positions_ * to_bytes),
+        pattern_(testing::roof::PatternFor(from_bytes / 64, to_bytes / 64, &units_)) {
+    // Cold sets of slots come round again when 64 MB have been written.
+    const int64_t sets = shape.slots == Slots::kCold ? (int64_t{64} << 20) / (shape.tokens * to_bytes) + 1 : 1;
+    std::mt19937_64 random(1);
+    std::uniform_int_distribution<int64_t> any(0, kPages * positions_ - 1);
+    for (int64_t i = 0; i < sets * shape.tokens; ++i)
+      slots_.push_back(shape.slots == Slots::kAscending ? i : any(random));
+  }
+
+  const Memory& tokens() const { return tokens_; }
+  TensorView Cache(DType dtype) const { return {cache_.data(), dtype, {kPages, positions_, shape_.heads, shape_.dim}}; }
+
+  // Times op(indices), one thread beside one thread.
+  template <class Op>
+  void Measure(benchmark::State& state, const Op& op) {
+    MeasureBeside(
+        state, shape_.tokens * (from_bytes_ + to_bytes_), shape_.tokens * shape_.heads * shape_.dim,
+        [&] { op(ConstTensorView(Next(&next_op_), DType::kInt64, {shape_.tokens})); },
+        [&] {
+          const int64_t* slots = Next(&next_copy_);
+          for (int64_t i = 0; i < shape_.tokens; ++i) {
+            pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
+          }
+        });
+  }
+
+ private:
+  const int64_t* Next(size_t* at) {
+    const int64_t* slots = slots_.data() + *at;
+    *at = (*at + static_cast<size_t>(shape_.tokens)) % slots_.size();
+    return slots;
+  }
+
+  const ScatterShape shape_;
+  const int64_t from_bytes_, to_bytes_, positions_;
+  const Memory tokens_, cache_;
+  int64_t units_ = 0;
+  const testing::roof::Pattern& pattern_;
+  std::vector<int64_t> slots_;
+  size_t next_op_ = 0, next_copy_ = 0;
+};
+
+// Decoding steps, a prompt, and long rows.
+inline constexpr ScatterShape kScatterShapes[] = {
+    {1, 8, 128, Slots::kHot},          {8, 8, 128, Slots::kHot},     {64, 8, 128, Slots::kHot},
+    {1, 8, 128, Slots::kCold},         {8, 8, 128, Slots::kCold},    {64, 8, 128, Slots::kCold},
+    {4096, 8, 128, Slots::kAscending}, {4096, 8, 128, Slots::kCold}, {64, 1, 4096, Slots::kCold},
+};
+
+}  // namespace kvant::bench
+
+#endif  // KVANT_TESTING_SCATTER_BENCH_UTIL_H_
