@@ -27,7 +27,7 @@ TEST_F(DynamicQuantResultsRules, Codes) {
   Fails(kValue, "y has shape [6, 8], expected [2, 3, 8]", [](auto& a) {
     a.y = TensorView(a.y.data(), DType::kInt8, {6, 8});
   });
-  const auto stored = [&](Format format, DType dtype, Shape shape) {
+  const auto stored = [&](Format format, DType dtype, const Shape& shape) {
     return [format, dtype, shape](DynamicQuantArgs& a) {
       a.dst_type = format;
       a.y = TensorView(a.y.data(), dtype, shape);

@@ -103,7 +103,7 @@ TEST_F(DynamicQuantRules, DstTypeMax) {
 }
 
 TEST_F(DynamicQuantRules, SmoothScales) {
-  const auto smooth = [&](DType dtype, Shape shape) {
+  const auto smooth = [&](DType dtype, const Shape& shape) {
     return [this, dtype, shape](DynamicQuantArgs& a) { a.smooth_scales = ConstTensorView(m_, dtype, shape); };
   };
   const DType f = DType::kFloat32;
@@ -130,7 +130,7 @@ TEST_F(DynamicQuantRules, SmoothScales) {
 }
 
 TEST_F(DynamicQuantRules, GroupIndex) {
-  const auto with = [&](ConstTensorView groups, Shape smooth) {
+  const auto with = [&](const ConstTensorView& groups, const Shape& smooth) {
     return [this, groups, smooth](DynamicQuantArgs& a) {
       a.group_index = groups;
       a.smooth_scales = ConstTensorView(m_, DType::kFloat32, smooth);

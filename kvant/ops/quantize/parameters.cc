@@ -17,8 +17,8 @@ static_assert(kPanel % kStep == 0);
 constexpr int64_t RoundUp(int64_t n) { return (n + kStep - 1) / kStep * kStep; }
 
 struct NoZeros {
-  float values[kPanel];
-  constexpr NoZeros() : values() {
+  float values[kPanel] = {};
+  constexpr NoZeros() {
     for (float& v : values) v = -0.0f;
   }
 };

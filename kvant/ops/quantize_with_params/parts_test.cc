@@ -84,7 +84,7 @@ TEST(Parts, GiveTheBytesOfDynamicQuant) {
 template <class View>
 View Slice(const View& v, int d, int64_t from, int64_t n) {
   Shape shape(v.shape().begin(), v.shape().end());
-  const auto axis = static_cast<size_t>(v.rank() + d);
+  const auto axis = static_cast<size_t>(int64_t{v.rank()} + d);
   shape[axis] = n;
   auto* data = static_cast<std::conditional_t<std::is_same_v<View, TensorView>, char*, const char*>>(v.data());
   return View(data + from * v.stride(d) * ByteSize(v.dtype()), v.dtype(), shape, v.strides());
