@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstring>
 
 #include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/rowwise/row_task.h"
@@ -35,7 +36,12 @@ class ScatterRows {
     __builtin_prefetch(at.scale, 1);
     if (plan_.asymmetric) __builtin_prefetch(at.offset, 1);
     Batch& batch = batches_[filling_];
-    batch.at[batch.rows++] = at;
+    const int r = batch.rows++;
+    batch.row[r] = at.row;
+    batch.x[r] = at.x;
+    batch.y[r] = at.y;
+    batch.scale[r] = at.scale;
+    batch.offset[r] = at.offset;
     if (batch.rows == kShortRowsBatch) {
       filling_ ^= 1;
       Encode(batches_[filling_]);
@@ -53,18 +59,16 @@ class ScatterRows {
 
  private:
   struct Batch {
-    RowAddress at[kShortRowsBatch];
     int rows = 0;
+    int64_t row[kShortRowsBatch];
+    const char* x[kShortRowsBatch];
+    char* y[kShortRowsBatch];
+    char* scale[kShortRowsBatch];
+    char* offset[kShortRowsBatch];
   };
 
   void Encode(Batch& batch) {
     if (batch.rows == 0) return;
-    const char* x[kShortRowsBatch];
-    char* y[kShortRowsBatch];
-    for (int r = 0; r < batch.rows; ++r) {
-      x[r] = batch.at[r].x;
-      y[r] = batch.at[r].y;
-    }
     float scale[kShortRowsRoom], offset[kShortRowsRoom];
     ShortRowsArgs args{};
     args.n = plan_.columns;
@@ -73,13 +77,27 @@ class ScatterRows {
     args.r = plan_.r;
     args.scale = scale;
     args.offset = offset;
-    args.x_rows = x;
-    args.y_rows = y;
+    args.x_rows = batch.x;
+    const Batch& next = &batch == &batches_[0] ? batches_[1] : batches_[0];
+    if (next.rows != 0 && plan_.x.rows.regular()) {
+      args.prefetch = next.x[0];
+      args.x_stride = plan_.x.rows.step() / ByteSize(plan_.x_dtype);
+    }
+    args.y_rows = batch.y;
     const uint32_t left = plan_.kernels->short_rows[static_cast<int>(plan_.format)][plan_.asymmetric](args);
     const int done = left == 0 ? batch.rows : std::countr_zero(left);
-    for (int r = 0; r < done; ++r) task_.Store(batch.at[r], {scale[r], plan_.asymmetric ? offset[r] : 0, 0});
+    for (int r = 0; r < done; ++r) std::memcpy(batch.scale[r], &scale[r], sizeof(float));
+    if (plan_.asymmetric) {
+      for (int r = 0; r < done; ++r) {
+        const float stored = plan_.negate_offset ? -offset[r] : offset[r];
+        std::memcpy(batch.offset[r], &stored, sizeof(float));
+      }
+    }
     // From the first row on that the batch left alone, in order: a later one may have the same destination.
-    for (int r = done; r < batch.rows; ++r) task_.EncodeRow(task_.MeasureRow(batch.at[r], nullptr), nullptr);
+    for (int r = done; r < batch.rows; ++r) {
+      const RowAddress at{batch.row[r], batch.x[r], batch.y[r], batch.scale[r], batch.offset[r]};
+      task_.EncodeRow(task_.MeasureRow(at, nullptr), nullptr);
+    }
     batch.rows = 0;
   }
 
@@ -98,11 +116,26 @@ void DriveScatter(const RowwisePlan& plan, int task) {
   const RowScatter& to = *plan.scatter;
   ScatterRows<Io> rows(plan);
   const FpEnv env(rows.env());
+  const RowMap *x = &plan.x.rows, *y = &to.y.inner, *scale = &to.scale.inner, *offset = &to.offset.inner;
+  const bool regular = x->regular() && y->regular() && scale->regular() && offset->regular();
   to.cut.ForEach(task, [&](int64_t update, const ScatterPlace& place, int64_t begin, int64_t end) {
+    const int64_t first = update * to.rows_per_update + begin;
+    RowAddress at{first, plan.x.data + x->At(first), to.y.At(place, begin), to.scale.At(place, begin),
+                  plan.asymmetric ? to.offset.At(place, begin) : nullptr};
     for (int64_t j = begin; j < end; ++j) {
-      const int64_t row = update * to.rows_per_update + j;
-      rows.Add({row, plan.x.data + plan.x.rows.At(row), to.y.At(place, j), to.scale.At(place, j),
-                plan.asymmetric ? to.offset.At(place, j) : nullptr});
+      rows.Add(at);
+      ++at.row;
+      if (regular) {
+        at.x += x->step();
+        at.y += y->step();
+        at.scale += scale->step();
+        at.offset += offset->step();
+      } else if (j + 1 < end) {
+        at.x = plan.x.data + x->At(at.row);
+        at.y = to.y.At(place, j + 1);
+        at.scale = to.scale.At(place, j + 1);
+        if (plan.asymmetric) at.offset = to.offset.At(place, j + 1);
+      }
     }
   });
   rows.Finish();

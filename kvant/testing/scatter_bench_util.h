@@ -46,6 +46,14 @@ class ScatterBench {
   const Memory& tokens() const { return tokens_; }
   TensorView Cache(DType dtype) const { return {cache_.data(), dtype, {kPages, positions_, shape_.heads, shape_.dim}}; }
 
+  // Times op(indices) in turns with `other`; of_copy is then other's time over op's.
+  template <class Op, class Other>
+  void MeasureBesideOther(benchmark::State& state, const Op& op, const Other& other) {
+    MeasureBeside(
+        state, shape_.tokens * (from_bytes_ + to_bytes_), shape_.tokens * shape_.heads * shape_.dim,
+        [&] { op(ConstTensorView(Next(&next_op_), DType::kInt64, {shape_.tokens})); }, other);
+  }
+
   // Times op(indices), one thread beside one thread.
   template <class Op>
   void Measure(benchmark::State& state, const Op& op) {
