@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <stdexcept>
 
+#include "cli/demo_cache.h"
 #include "cli/error_bound.h"
 #include "cli/error_stats.h"
 #include "cli/io/message.h"
@@ -185,7 +186,7 @@ void PrintNextSteps(const DemoOptions& options) {
                   program, in, codes, back));
 }
 
-void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines) {
+void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, const std::vector<CacheLine>& caches) {
   ordered_json all = ordered_json::array();
   for (const Line& line : lines) {
     all.push_back({{"tensor", line.tensor},
@@ -202,7 +203,18 @@ void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines) {
                    {"of_copy", line.timing.of_copy},
                    {"checked", line.fault.empty()}});
   }
-  PrintJson({{"threads", options.threads}, {"results", all}});
+  ordered_json cache_lines = ordered_json::array();
+  for (const CacheLine& line : caches) {
+    cache_lines.push_back({{"layer", line.layer},
+                           {"cache", line.kind},
+                           {"bytes_before", line.before},
+                           {"bytes_after", line.after},
+                           {"sqnr_db", line.sqnr},
+                           {"attention_cosine", line.cosine},
+                           {"attention_relative_error", line.relative_error},
+                           {"microseconds_per_token", line.microseconds}});
+  }
+  PrintJson({{"threads", options.threads}, {"results", all}, {"caches", cache_lines}});
 }
 
 }  // namespace
@@ -213,7 +225,11 @@ Status RunDemo(const DemoOptions& options) {
   for (const char* const name : kFiles) {
     KVANT_RETURN_IF_ERROR(RunFile((std::filesystem::path(options.data) / name).string(), parallel, &lines));
   }
-  options.json ? PrintAsJson(options, lines) : PrintTable(options, lines);
+  ExecOptions exec;
+  exec.parallel = &parallel;
+  std::vector<CacheLine> caches;
+  KVANT_RETURN_IF_ERROR(RunCacheDemo((std::filesystem::path(options.data) / kFiles[0]).string(), exec, &caches));
+  options.json ? PrintAsJson(options, lines, caches) : PrintTable(options, lines);
   for (const Line& line : lines) {
     if (line.fault.empty()) continue;
     throw std::runtime_error(fmt::format("{} {} to {}: {}", line.tensor, Name(line.dtype),
@@ -224,6 +240,7 @@ Status RunDemo(const DemoOptions& options) {
       "\nChecked, all {} lines: every value comes back within the error bound of its format, and the targets\n"
       "of this machine ({}) give the same bytes.\n",
       lines.size(), Targets()));
+  Print(CacheTable(caches));
   PrintNextSteps(options);
   return {};
 }

@@ -9,7 +9,8 @@
 
 namespace kvant {
 
-// Where the rows of a plan go instead of y, scale and offset. Rows of the plan are those of update 0, then of update 1...
+// Where the rows of a plan go instead of y, scale and offset. Rows of the plan are those of update 0, then of
+// update 1...
 struct RowScatter {
   ScatterCut cut;  // in units of rows
   int64_t rows_per_update = 0;

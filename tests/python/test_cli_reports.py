@@ -153,6 +153,7 @@ def test_demo(tmp_path: Path) -> None:
     values = [line.split() for line in lines if re.match(r"  (int|float|hifloat)", line)]
     assert len(values) == 76
     assert "Checked, all 76 lines" in text
+    assert len([line for line in lines if line.startswith("  cache int")]) == 10
     commands = [line.strip() for line in lines[steps:]]
     assert [shlex.split(command)[1] for command in commands] == ["quantize", "compare", "dequantize"]
     for command in commands:
@@ -164,6 +165,14 @@ def test_demo(tmp_path: Path) -> None:
 def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
     report = as_json("demo", "--data", DATA)
     assert len(report["results"]) == 76 and all(line["checked"] for line in report["results"])
+    caches = {(line["layer"], line["cache"]): line for line in report["caches"]}
+    assert len(caches) == 10
+    for (layer, cache), line in caches.items():
+        assert line["attention_cosine"] > (0.99 if cache.startswith("int4") else 0.998), (layer, cache)
+        assert line["attention_relative_error"] < (0.15 if cache.startswith("int4") else 0.07)
+        if cache == "int4 g32":
+            assert line["sqnr_db"] > caches[layer, "int4 row"]["sqnr_db"] + 3
+            assert line["bytes_after"] == line["bytes_before"] / 4 * (1 + 2 * 8 / 32)
     codes = tmp_path / "codes.safetensors"
     source = DATA / "minilm_bf16.safetensors"
     quantized = as_json("quantize", source, "-o", codes, "--dst", "int4", "--group-size", 32)

@@ -14,11 +14,11 @@ namespace kvant {
 // to the dtype of x, all to nearest even, subnormals included. A NaN (of a code, scale or offset, or from the
 // arithmetic) is written as 0x7FC00000, 0x7E00 or 0x7FC0.
 struct DequantizeArgs {
-  ConstTensorView y;      // codes as dynamic_quant writes them: int8, uint8 (INT4 [..., H/2], HIFLOAT8), int32 (INT4
-                          // [..., H/8]), float8_e4m3fn, float8_e5m2; rank >= 1, any strides, INT4's last contiguous
-  ConstTensorView scale;  // float32 | float16 | bfloat16, any strides: x.shape[:-1] (+ [H / group_size]); pertensor
-                          // (1,); perchannel x.shape without dim -2
-  ConstTensorView offset;           // optional, dtype and shape of scale
+  ConstTensorView y;       // codes as dynamic_quant writes them: int8, uint8 (INT4 [..., H/2], HIFLOAT8), int32 (INT4
+                           // [..., H/8]), float8_e4m3fn, float8_e5m2; rank >= 1, any strides, INT4's last contiguous
+  ConstTensorView scale;   // float32 | float16 | bfloat16, any strides: x.shape[:-1] (+ [H / group_size]); pertensor
+                           // (1,); perchannel x.shape without dim -2
+  ConstTensorView offset;  // optional, dtype and shape of scale
   Format dst_type = Format::kInt8;  // the format of the codes
   QuantMode quant_mode = QuantMode::kPerToken;
   int64_t group_size = 0;      // pertoken, INT8 and INT4: elements per scale, a divisor of H; 0: the whole row

@@ -14,9 +14,7 @@ using dequantize::kX;
 const char* Data(const ConstTensorView& t) { return static_cast<const char*>(t.data()); }
 
 // Dimension d of a parameter, in bytes.
-int64_t ParamStride(const ConstTensorView& t, int d) {
-  return t.present() ? t.stride(d) * ByteSize(t.dtype()) : 0;
-}
+int64_t ParamStride(const ConstTensorView& t, int d) { return t.present() ? t.stride(d) * ByteSize(t.dtype()) : 0; }
 
 // Which dimension of the parameters dimension d of x is; -1: none.
 int ParamDim(const DequantizeArgs& args, int d) {

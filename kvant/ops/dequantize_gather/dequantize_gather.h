@@ -24,11 +24,11 @@ struct DequantizeGatherArgs {
   ConstTensorView var_offset;  // optional, dtype and shape of var_scale
   ConstTensorView indices;     // int32 | int64: [n], kPair [n, 2], any strides
 
-  Format dst_type = Format::kInt8;  // the format of the codes
-  int64_t length = 1;               // positions to read along the axis from each index on
-  int64_t group_size = 0;           // INT8 and INT4: elements per scale; 0: the whole row
-  bool negate_offset = false;       // var_offset holds minus the offset
-  int axis = -2;                    // of var; neither its first dimension nor its last; negative: from the end
+  Format dst_type = Format::kInt8;      // the format of the codes
+  int64_t length = 1;                   // positions to read along the axis from each index on
+  int64_t group_size = 0;               // INT8 and INT4: elements per scale; 0: the whole row
+  bool negate_offset = false;           // var_offset holds minus the offset
+  int axis = -2;                        // of var; neither its first dimension nor its last; negative: from the end
   std::optional<IndexMode> index_mode;  // has to be given
   IndexPolicy index_policy = IndexPolicy::kError;
 

@@ -1,5 +1,5 @@
-#include "kvant/core/scatter_table.h"
 #include "kvant/ops/dequantize/plan.h"
+#include "kvant/core/scatter_table.h"
 #include "kvant/ops/dequantize_gather/rules.h"
 #include "kvant/ops/scatter_update/copy.h"
 
@@ -37,8 +37,7 @@ void RunUpdate(const GatherPlan& plan, dequantize::Plan* decode, int64_t i, int6
   decode->codes = plan.codes.At(place);
   decode->scale = plan.scale.At(place);
   if (decode->offset != nullptr) decode->offset = plan.offset.At(place);
-  ForEachPart(decode->grid, plan.cut, begin, end,
-              [&](const GridPart& part) { dequantize::RunPart(decode, part); });
+  ForEachPart(decode->grid, plan.cut, begin, end, [&](const GridPart& part) { dequantize::RunPart(decode, part); });
 }
 
 void RunTask(void* arg, int task) {

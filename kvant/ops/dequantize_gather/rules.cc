@@ -14,7 +14,9 @@ TensorSpec SpecOfX(const DequantizeGatherArgs& a, DType dtype) {
   for (int d = 0; d < rank && rank <= kMaxRank; ++d) {
     if (d == axis && slots) continue;
     const int64_t codes = d == rank - 1 ? CodesPerElement(a.dst_type, a.var.dtype()) : 1;
-    spec.shape[spec.rank++] = d == 0 && a.indices.rank() > 0 ? a.indices.shape(0) : d == axis ? a.length : a.var.shape(d) * codes;
+    spec.shape[spec.rank++] = d == 0 && a.indices.rank() > 0 ? a.indices.shape(0)
+                              : d == axis                    ? a.length
+                                                             : a.var.shape(d) * codes;
   }
   return spec;
 }
@@ -24,8 +26,8 @@ TensorSpec SpecOfX(const DequantizeGatherArgs& a, DType dtype) {
 Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* geometry, TensorSpec* x) {
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"var", a.var}));
   if (!StorageAllowed(a.dst_type, a.var.dtype())) {
-    return Status::InvalidType(fmt::format("{}: var is {}, which does not hold {} codes", kOp, Name(a.var.dtype()),
-                                           Name(a.dst_type)));
+    return Status::InvalidType(
+        fmt::format("{}: var is {}, which does not hold {} codes", kOp, Name(a.var.dtype()), Name(a.dst_type)));
   }
   if (a.length < 1 || (a.index_mode == IndexMode::kSlot && a.length != 1)) {
     return Status::InvalidValue(fmt::format("{}: length is {}, expected {}", kOp, a.length,
@@ -35,9 +37,8 @@ Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* 
   const ConstTensorView logical(a.var.data(), dtype, x->dims()), none;
   KVANT_RETURN_IF_ERROR(CheckFloat(kOp, {"x", logical}));
   const int64_t packed = CodesPerElement(a.dst_type, a.var.dtype());
-  KVANT_RETURN_IF_ERROR(
-      CheckScatter({kOp, {"var", a.var}, a.indices, {"x", logical}, a.axis, a.index_mode, /*whole_rows=*/true, packed},
-                   geometry));
+  KVANT_RETURN_IF_ERROR(CheckScatter(
+      {kOp, {"var", a.var}, a.indices, {"x", logical}, a.axis, a.index_mode, /*whole_rows=*/true, packed}, geometry));
   const RowwiseInputs rows{kOp, logical, none, none, QuantMode::kPerToken, a.group_size};
   KVANT_RETURN_IF_ERROR(kvant::CheckInputs(rows));
   KVANT_RETURN_IF_ERROR(CheckFormat(rows, a.dst_type));

@@ -70,7 +70,8 @@ struct GatherProblem {
       at[0] = first;
       at[rows.Axis()] += start;
       for (size_t k = 0; k < logical.size(); ++k) from = from * logical[k] + at[k];
-      std::copy_n(values.begin() + from * static_cast<int64_t>(bytes), bytes, x.begin() + e * static_cast<int64_t>(bytes));
+      std::copy_n(values.begin() + from * static_cast<int64_t>(bytes), bytes,
+                  x.begin() + e * static_cast<int64_t>(bytes));
     }
     return x;
   }
@@ -104,8 +105,10 @@ GatherProblem RandomProblem(Rng& rng) {
   const DType table = PickFrom(rng, floats);
   p.scale = TestTensor(table, tables, odd ? Layout::kStridedInput : Layout::kContiguous, rng);
   p.offset = TestTensor(table, tables, odd ? Layout::kStridedInput : Layout::kContiguous, rng);
-  p.scale.ForEach([&](int64_t i, const uint8_t*) { p.scale.SetFloat(i, static_cast<float>(Uniform(rng, 1, 500)) * 0x1p-9f); });
-  p.offset.ForEach([&](int64_t i, const uint8_t*) { p.offset.SetFloat(i, static_cast<float>(Uniform(rng, -500, 500)) * 0.25f); });
+  p.scale.ForEach(
+      [&](int64_t i, const uint8_t*) { p.scale.SetFloat(i, static_cast<float>(Uniform(rng, 1, 500)) * 0x1p-9f); });
+  p.offset.ForEach(
+      [&](int64_t i, const uint8_t*) { p.offset.SetFloat(i, static_cast<float>(Uniform(rng, -500, 500)) * 0.25f); });
   p.scale.Keep();
   p.offset.Keep();
   return p;
@@ -161,7 +164,9 @@ TEST(DequantizeTables, SixteenBitsAreTheirNumbers) {
   Rng rng(3);
   for (const DType table : {DType::kFloat16, DType::kBFloat16}) {
     for (const QuantMode mode : {QuantMode::kPerToken, QuantMode::kPerTensor, QuantMode::kPerChannel}) {
-      const Shape shape = mode == QuantMode::kPerToken ? Shape{300} : mode == QuantMode::kPerTensor ? Shape{1} : Shape{70};
+      const Shape shape = mode == QuantMode::kPerToken    ? Shape{300}
+                          : mode == QuantMode::kPerTensor ? Shape{1}
+                                                          : Shape{70};
       TestTensor y(DType::kInt8, {300, 70}, rng), narrow(table, shape, rng), wide(DType::kFloat32, shape, rng);
       TestTensor narrow_offset(table, shape, rng), wide_offset(DType::kFloat32, shape, rng);
       for (int64_t i = 0; i < narrow.elements(); ++i) {

@@ -75,10 +75,10 @@ void Run(benchmark::State& state, const Case& c) {
 }
 
 void Add(const Case& c) {
-  const std::string name = fmt::format(
-      "dynamic_quant_update_scatter/{}x{}x{}/{}/{}/{}/{}/group{}/{}/{}", c.shape.tokens, c.shape.heads, c.shape.dim,
-      Name(c.dtype), Name(c.format), Name(c.shape.slots), Name(c.table), c.group_size,
-      c.beside_dense ? "beside_dense" : "beside_copy", c.threads == 1 ? "1" : "threads");
+  const std::string name =
+      fmt::format("dynamic_quant_update_scatter/{}x{}x{}/{}/{}/{}/{}/group{}/{}/{}", c.shape.tokens, c.shape.heads,
+                  c.shape.dim, Name(c.dtype), Name(c.format), Name(c.shape.slots), Name(c.table), c.group_size,
+                  c.beside_dense ? "beside_dense" : "beside_copy", c.threads == 1 ? "1" : "threads");
   bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 

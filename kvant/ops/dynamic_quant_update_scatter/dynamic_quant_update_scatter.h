@@ -15,11 +15,11 @@ namespace kvant {
 // A quantized cache and what is written to it. With H the number of elements of a row:
 struct CacheUpdate {
   ConstTensorView updates;  // float16 | bfloat16 | float32, any strides; shaped as IndexMode says for the cache
-  TensorView var;           // codes, rank 3 to 8, any strides: int8 [.., H]; INT4 uint8 [.., H/2] or int32 [.., H/8], its
-                            // last dimension contiguous
-  TensorView var_scale;     // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size];
-                            // symmetric also var.shape[:-1] + [1]
-  TensorView var_offset;    // dtype of var_scale (bfloat16: INT4 only) and shape; absent when symmetric
+  TensorView var;         // codes, rank 3 to 8, any strides: int8 [.., H]; INT4 uint8 [.., H/2] or int32 [.., H/8], its
+                          // last dimension contiguous
+  TensorView var_scale;   // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size];
+                          // symmetric also var.shape[:-1] + [1]
+  TensorView var_offset;  // dtype of var_scale (bfloat16: INT4 only) and shape; absent when symmetric
 };
 
 // For every row x of updates (its last dimension, or group_size elements of it), with D and R of dst_type:
@@ -41,16 +41,17 @@ struct DynamicQuantUpdateScatterArgs : CacheUpdate {
 
   Format dst_type = Format::kInt8;  // kInt8 | kInt4
   bool symmetric = false;
-  bool negate_offset = false;  // tables hold -offset, for readers that add it
-  int64_t group_size = 0;      // elements per scale, a divisor of H; 0: the whole row
-  int axis = -2;               // of var; neither its first dimension nor its last; negative: from the end
+  bool negate_offset = false;           // tables hold -offset, for readers that add it
+  int64_t group_size = 0;               // elements per scale, a divisor of H; 0: the whole row
+  int axis = -2;                        // of var; neither its first dimension nor its last; negative: from the end
   std::optional<IndexMode> index_mode;  // has to be given
   IndexPolicy index_policy = IndexPolicy::kError;
 };
 
 // Fails, before anything is written, with
 //   kInvalidType   a dtype or dst_type that is not listed above
-//   kInvalidValue  no index_mode, an illegal axis, shapes that do not agree, an odd row for INT4, a group_size that does
+//   kInvalidValue  no index_mode, an illegal axis, shapes that do not agree, an odd row for INT4, a group_size that
+//   does
 //                  not divide H, tables that overlap themselves, one another or an input
 //   kOutOfRange    under kError: an index that is neither legal nor padding; names the first one
 // Under kSkip such an update is skipped in all tables. Of two updates of one place the one with the higher i wins.

@@ -63,9 +63,9 @@ Status CheckTables(const Args& a, const CacheUpdate& c, const Names& names) {
   }
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {names.offset, c.var_offset}, spec));
   if (spec.dtype != DType::kBFloat16 || a.dst_type == Format::kInt4) return {};
-  return Status::InvalidType(fmt::format(
-      "{}: {} is bfloat16, whose 8 bits are too few for offsets of int8; expected float32 or float16", kOp,
-      names.offset));
+  return Status::InvalidType(
+      fmt::format("{}: {} is bfloat16, whose 8 bits are too few for offsets of int8; expected float32 or float16", kOp,
+                  names.offset));
 }
 
 Status CheckCache(const Args& a, const CacheUpdate& c, const Names& names, ScatterGeometry* geometry) {

@@ -56,13 +56,15 @@ struct FusedProblem {
   }
   std::string Describe() const {
     return rows.Describe() + " to " + std::string(Name(format)) + (symmetric ? " symmetric" : "") +
-           (negate ? " negated" : "") + " group " + std::to_string(group_size) + " tables " + std::string(Name(table()));
+           (negate ? " negated" : "") + " group " + std::to_string(group_size) + " tables " +
+           std::string(Name(table()));
   }
 };
 
 float AnyNumber(Rng& rng, int kind) {
   if (kind == 0 && OneIn(rng, 3)) return 0;
-  if (kind == 1) return std::ldexp(static_cast<float>(Uniform(rng, -999, 999)), static_cast<int>(Uniform(rng, -140, 100)));
+  if (kind == 1)
+    return std::ldexp(static_cast<float>(Uniform(rng, -999, 999)), static_cast<int>(Uniform(rng, -140, 100)));
   if (kind == 2 && OneIn(rng, 40)) return std::vector<float>{NAN, INFINITY, -INFINITY, 1e-40f}[rng() % 4];
   return static_cast<float>(Uniform(rng, -1000, 1000)) * 0x1p-8f;
 }
@@ -74,7 +76,8 @@ FusedProblem RandomProblem(Rng& rng, DType table, int64_t most_last = 150) {
   p.symmetric = OneIn(rng, 3);
   p.negate = !p.symmetric && OneIn(rng, 2);
   if (table == DType::kBFloat16 && !p.symmetric) p.format = Format::kInt4;
-  const size_t rank = static_cast<size_t>(Uniform(rng, 3, 8)), axis = static_cast<size_t>(Uniform(rng, 1, static_cast<int64_t>(rank) - 2));
+  const size_t rank = static_cast<size_t>(Uniform(rng, 3, 8)),
+               axis = static_cast<size_t>(Uniform(rng, 1, static_cast<int64_t>(rank) - 2));
   ScatterSizes sizes;
   sizes.most_last = most_last;
   sizes.any_layout = OneIn(rng, 2);
@@ -85,7 +88,8 @@ FusedProblem RandomProblem(Rng& rng, DType table, int64_t most_last = 150) {
     const DType storage = OneIn(rng, 3) ? DType::kInt32 : DType::kUInt8;
     updates.back() *= CodesPerElement(p.format, storage);
     s.self = TestTensor(storage, var, sizes.any_layout ? Layout::kPacked : Layout::kContiguous, rng);
-    s.updates = TestTensor(s.updates.dtype(), updates, sizes.any_layout ? Layout::kStridedInput : Layout::kContiguous, rng);
+    s.updates =
+        TestTensor(s.updates.dtype(), updates, sizes.any_layout ? Layout::kStridedInput : Layout::kContiguous, rng);
   }
   const int64_t h = updates.back();
   if (OneIn(rng, 2) && h > 0) {
@@ -135,7 +139,8 @@ Expected Unfused(FusedProblem& p) {
   codes.back() /= CodesPerElement(p.format, p.rows.self.dtype());
   params.pop_back();
   if (p.group_size != 0) params.push_back(shape.back() / p.group_size);
-  TestTensor y(p.rows.self.dtype(), codes, rng), scale(DType::kFloat32, params, rng), offset(DType::kFloat32, params, rng);
+  TestTensor y(p.rows.self.dtype(), codes, rng), scale(DType::kFloat32, params, rng),
+      offset(DType::kFloat32, params, rng);
   TestTensor kept_scale(p.table(), params, rng), kept_offset(p.table(), params, rng);
   if (p.table() == DType::kFloat32) {
     DynamicQuantArgs a;

@@ -28,9 +28,7 @@ const bool registered = [] {
     for (const bench::ScatterShape& shape : bench::kScatterShapes) {
       const std::string name = fmt::format("scatter_update/{}x{}x{}/{}/{}", shape.tokens, shape.heads, shape.dim,
                                            Name(dtype), Name(shape.slots));
-      bench::Register(name, [=](benchmark::State& state) {
-        Run(state, shape, dtype);
-      });
+      bench::Register(name, [=](benchmark::State& state) { Run(state, shape, dtype); });
     }
   }
   return true;

@@ -22,7 +22,7 @@ struct ScatterUpdateInPlaceArgs {
   ConstTensorView indices;  // int32 | int64: [n], kPair [n, 2], any strides
   ConstTensorView updates;  // dtype of self, any strides. kBatch, kPair: n at dimension 0, U <= self.shape[a] at a,
                             // else the extents of self; kSlot: the same without dimension a
-  int axis = -2;                        // of self; not 0; negative: from the end
+  int axis = -2;            // of self; not 0; negative: from the end
   std::optional<IndexMode> index_mode;  // has to be given
   IndexPolicy index_policy = IndexPolicy::kError;
 };
