@@ -33,7 +33,7 @@ int main() {
   std::normal_distribution<float> normal;
   Cache keys, values;
   std::vector<float> new_keys(kSequences * kHeads * kDim), new_values(new_keys.size());
-  std::vector<float> all_keys;                      // as they were, to compare with
+  std::vector<float> all_keys;                          // as they were, to compare with
   std::vector<std::vector<int64_t>> slots(kSequences);  // where each sequence's tokens are
   int64_t free_page = 0;
 

@@ -63,8 +63,9 @@ Status CheckSmooth(const RowwiseInputs& in) {
         fmt::format("{}: smooth_scales has shape {}, which needs a group_index; without one it is [{}]", in.op,
                     ShapeText(smooth.shape()), length));
   } else if (smooth.rank() != 1 || smooth.shape(0) != length) {
-    return Status::InvalidValue(fmt::format("{}: smooth_scales has shape {}, expected [{}] to match x.shape[{}]", in.op,
-                                            ShapeText(smooth.shape()), length, per_channel ? -2 : -1));
+    return Status::InvalidValue(fmt::format("{}: smooth_scales has shape {}, expected [{}] to match {}.shape[{}]",
+                                            in.op, ShapeText(smooth.shape()), length, in.x_name,
+                                            per_channel ? -2 : -1));
   }
   return {};
 }
@@ -125,8 +126,8 @@ Status CheckFloat(std::string_view op, NamedTensor t) {
 }
 
 Status CheckInputs(const RowwiseInputs& in) {
-  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"x", in.x}));
-  KVANT_RETURN_IF_ERROR(CheckFloat(in.op, {"x", in.x}));
+  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {in.x_name, in.x}));
+  KVANT_RETURN_IF_ERROR(CheckFloat(in.op, {in.x_name, in.x}));
   if (in.x.rank() < 1) return Status::InvalidValue(fmt::format("{}: x has no dimensions, expected at least 1", in.op));
   if (in.quant_mode == QuantMode::kPerChannel && in.x.rank() < 2) {
     return Status::InvalidValue(fmt::format("{}: x has shape {}, quant_mode perchannel needs at least 2 dimensions",
@@ -138,8 +139,8 @@ Status CheckInputs(const RowwiseInputs& in) {
                                               in.op, in.group_size, Name(in.quant_mode)));
     }
     if (in.group_size < 0 || in.x.shape(-1) % in.group_size != 0) {
-      return Status::InvalidValue(fmt::format("{}: group_size is {}, which does not divide x.shape[-1] = {}", in.op,
-                                              in.group_size, in.x.shape(-1)));
+      return Status::InvalidValue(fmt::format("{}: group_size is {}, which does not divide {}.shape[-1] = {}", in.op,
+                                              in.group_size, in.x_name, in.x.shape(-1)));
     }
   }
   if (in.smooth_scales.present() || in.group_index.present()) return CheckSmooth(in);
@@ -156,8 +157,8 @@ Status CheckFormat(const RowwiseInputs& in, Format format) {
         fmt::format("{}: group_size is {}, int4 packs pairs and needs an even one", in.op, in.group_size));
   }
   if (format == Format::kInt4 && in.x.shape(-1) % 2 != 0) {
-    return Status::InvalidValue(
-        fmt::format("{}: x.shape[-1] is {}, int4 packs pairs and needs an even one", in.op, in.x.shape(-1)));
+    return Status::InvalidValue(fmt::format("{}: {}.shape[-1] is {}, int4 packs pairs and needs an even one", in.op,
+                                            in.x_name, in.x.shape(-1)));
   }
   return {};
 }

@@ -23,6 +23,7 @@ struct RowwiseInputs {
   const ConstTensorView& group_index;
   QuantMode quant_mode;
   int64_t group_size;
+  std::string_view x_name = "x";  // what the caller calls x
 };
 
 // A tensor argument with its name.

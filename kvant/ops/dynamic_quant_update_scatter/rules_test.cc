@@ -70,8 +70,9 @@ TEST_F(UpdateScatterRules, Codes) {
   Fails(kType, "dst_type is float8_e4m3fn, expected int8 or int4", [](Args& a) { a.dst_type = Format::kFloat8E4M3FN; });
   Fails(kValue, "var is missing", [](Args& a) { a.var = {}; });
   Fails(kType, "var is uint8, which does not hold int8 codes", [](Args& a) { a.dst_type = Format::kInt8; });
-  Fails(kType, "var is float32, which does not hold int4 codes",
-        [](Args& a) { a.var = As(a.var, DType::kFloat32, {2, 4, 3, 4}); });
+  Fails(kType, "var is float32, which does not hold int4 codes", [](Args& a) {
+    a.var = As(a.var, DType::kFloat32, {2, 4, 3, 4});
+  });
   Fails(kValue, "var.stride(-1) is 2, expected 1: int4 is packed along it", [](Args& a) {
     constexpr int64_t kShape[] = {1, 4, 3, 4}, kStrides[] = {96, 24, 8, 2};
     a.var = TensorView(a.var.data(), DType::kUInt8, kShape, kStrides);
@@ -83,22 +84,28 @@ TEST_F(UpdateScatterRules, Addressing) {
   Fails(kValue, "axis is 3, expected 1 to 2 or -3 to -2", [](Args& a) { a.axis = 3; });
   Fails(kValue,
         "updates has shape [5, 3, 6], expected [5, 3, 8] to match indices of shape [5] and var of shape [2, 4, 3, 4]",
-        [](Args& a) { a.updates = ConstTensorView(a.updates.data(), DType::kFloat16, {5, 3, 6}); });
-  Fails(kType, "updates is int32, expected float16, bfloat16 or float32",
-        [](Args& a) { a.updates = ConstTensorView(a.updates.data(), DType::kInt32, {5, 3, 8}); });
-  Fails(kRange, "indices[3] is 8, outside the 8 slots of var", [this](Args&) { indices_.Set(3, int32_t{8}); });
+        [](Args& a) {
+          a.updates = ConstTensorView(a.updates.data(), DType::kFloat16, {5, 3, 6});
+        });
+  Fails(kType, "updates is int32, expected float16, bfloat16 or float32", [](Args& a) {
+    a.updates = ConstTensorView(a.updates.data(), DType::kInt32, {5, 3, 8});
+  });
+  Fails(kRange, "indices[3] is 8, expected 0 to 7, or -1 for padding", [this](Args&) { indices_.Set(3, int32_t{8}); });
 }
 
 TEST_F(UpdateScatterRules, Tables) {
   Fails(kValue, "var_scale is missing", [](Args& a) { a.var_scale = {}; });
-  Fails(kType, "var_scale is int32, expected float16, bfloat16 or float32",
-        [](Args& a) { a.var_scale = As(a.var_scale, DType::kInt32, {2, 4, 3}); });
-  Fails(kValue, "var_scale has shape [2, 4], expected [2, 4, 3]",
-        [](Args& a) { a.var_scale = As(a.var_scale, DType::kFloat32, {2, 4}); });
+  Fails(kType, "var_scale is int32, expected float16, bfloat16 or float32", [](Args& a) {
+    a.var_scale = As(a.var_scale, DType::kInt32, {2, 4, 3});
+  });
+  Fails(kValue, "var_scale has shape [2, 4], expected [2, 4, 3]", [](Args& a) {
+    a.var_scale = As(a.var_scale, DType::kFloat32, {2, 4});
+  });
   Fails(kValue, "var_scale has shape [2, 4, 3], expected [2, 4, 3, 2]", [](Args& a) { a.group_size = 4; });
   Fails(kValue, "var_offset is missing", [](Args& a) { a.var_offset = {}; });
-  Fails(kType, "var_offset is float16, expected float32",
-        [](Args& a) { a.var_offset = As(a.var_offset, DType::kFloat16, {2, 4, 3}); });
+  Fails(kType, "var_offset is float16, expected float32", [](Args& a) {
+    a.var_offset = As(a.var_offset, DType::kFloat16, {2, 4, 3});
+  });
   Fails(kValue, "var_offset was given, but symmetric quantization has none", [](Args& a) { a.symmetric = true; });
   Fails(kType, "var_offset is bfloat16, whose 8 bits are too few for offsets of int8; expected float32 or float16",
         [](Args& a) {
@@ -110,13 +117,13 @@ TEST_F(UpdateScatterRules, Tables) {
 }
 
 TEST_F(UpdateScatterRules, OptionalInputs) {
-  Fails(kValue, "smooth_scales has shape [4], expected [8] to match x.shape[-1]",
+  Fails(kValue, "smooth_scales has shape [4], expected [8] to match updates.shape[-1]",
         [this](Args& a) { a.smooth_scales = ConstTensorView(smooth_.view().data(), DType::kFloat32, {4}); });
-  Fails(kValue, "group_size is 3, which does not divide x.shape[-1] = 8", [](Args& a) { a.group_size = 3; });
+  Fails(kValue, "group_size is 3, which does not divide updates.shape[-1] = 8", [](Args& a) { a.group_size = 3; });
   Fails(kValue, "second.updates is missing", [this](Args& a) {
     a.second.var = As(var_.view(), DType::kUInt8, {2, 4, 3, 4});
   });
-  Fails(kValue, "var overlaps var_scale", [](Args& a) { a.var_scale = As(a.var, DType::kFloat32, {2, 4, 3}); });
+  Fails(kValue, "var and var_scale share memory", [](Args& a) { a.var_scale = As(a.var, DType::kFloat32, {2, 4, 3}); });
 }
 
 }  // namespace
