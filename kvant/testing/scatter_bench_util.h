@@ -51,21 +51,18 @@ class ScatterBench {
   void MeasureBesideOther(benchmark::State& state, const Op& op, const Other& other) {
     MeasureBeside(
         state, shape_.tokens * (from_bytes_ + to_bytes_), shape_.tokens * shape_.heads * shape_.dim,
-        [&] { op(ConstTensorView(Next(&next_op_), DType::kInt64, {shape_.tokens})); }, other);
+        [&] { op(ConstTensorView(Next(), DType::kInt64, {shape_.tokens})); }, other);
   }
 
   // Times op(indices), one thread beside one thread.
   template <class Op>
   void Measure(benchmark::State& state, const Op& op) {
-    MeasureBeside(
-        state, shape_.tokens * (from_bytes_ + to_bytes_), shape_.tokens * shape_.heads * shape_.dim,
-        [&] { op(ConstTensorView(Next(), DType::kInt64, {shape_.tokens})); },
-        [&] {
-          const int64_t* slots = Next();
-          for (int64_t i = 0; i < shape_.tokens; ++i) {
-            pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
-          }
-        });
+    MeasureBesideOther(state, op, [&] {
+      const int64_t* slots = Next();
+      for (int64_t i = 0; i < shape_.tokens; ++i) {
+        pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
+      }
+    });
   }
 
  private:
