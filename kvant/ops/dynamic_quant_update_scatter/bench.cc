@@ -22,7 +22,7 @@ struct Case {
 };
 
 void Run(benchmark::State& state, const Case& c) {
-  const auto [tokens, heads, dim, slots] = c.shape;
+  const int64_t tokens = c.shape.tokens, heads = c.shape.heads, dim = c.shape.dim;
   const int64_t elements = heads * dim, codes = elements * Info(c.format).bits / 8;
   bench::ScatterBench bench(c.shape, elements * ByteSize(c.dtype), codes);
   std::mt19937 random(1);
