@@ -103,13 +103,18 @@ class ScatterCut {
   // Whether tasks own places instead of ranges of updates.
   bool by_place() const { return by_place_; }
 
+  // Whether update i may be the work of `task`, and where it goes.
+  bool Takes(int task, int64_t i, ScatterPlace* place) const {
+    return index_.Decode(i, place) && (!by_place_ || Owner(*place) == task);
+  }
+
   // Calls f(i, place, begin, end) for the units [begin, end) of update i that belong to `task`, with i ascending.
   template <class Function>
   void ForEach(int task, const Function& f) const {
     ScatterPlace place;
     if (by_place_) {
       for (int64_t i = 0; i < index_.geometry().updates; ++i) {
-        if (index_.Decode(i, &place) && Owner(place) == task) f(i, place, int64_t{0}, units_);
+        if (Takes(task, i, &place)) f(i, place, int64_t{0}, units_);
       }
       return;
     }

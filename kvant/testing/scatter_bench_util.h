@@ -51,27 +51,25 @@ class ScatterBench {
   void MeasureBesideOther(benchmark::State& state, const Op& op, const Other& other) {
     MeasureBeside(
         state, shape_.tokens * (from_bytes_ + to_bytes_), shape_.tokens * shape_.heads * shape_.dim,
-        [&] { op(ConstTensorView(Next(&next_op_), DType::kInt64, {shape_.tokens})); }, other);
+        [&] { op(ConstTensorView(Next(), DType::kInt64, {shape_.tokens})); }, other);
   }
 
   // Times op(indices), one thread beside one thread.
   template <class Op>
   void Measure(benchmark::State& state, const Op& op) {
-    MeasureBeside(
-        state, shape_.tokens * (from_bytes_ + to_bytes_), shape_.tokens * shape_.heads * shape_.dim,
-        [&] { op(ConstTensorView(Next(&next_op_), DType::kInt64, {shape_.tokens})); },
-        [&] {
-          const int64_t* slots = Next(&next_copy_);
-          for (int64_t i = 0; i < shape_.tokens; ++i) {
-            pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
-          }
-        });
+    MeasureBesideOther(state, op, [&] {
+      const int64_t* slots = Next();
+      for (int64_t i = 0; i < shape_.tokens; ++i) {
+        pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
+      }
+    });
   }
 
  private:
-  const int64_t* Next(size_t* at) {
-    const int64_t* slots = slots_.data() + *at;
-    *at = (*at + static_cast<size_t>(shape_.tokens)) % slots_.size();
+  // Slots for a call; op and copy take turns, so that neither finds in cache what the other has just written.
+  const int64_t* Next() {
+    const int64_t* slots = slots_.data() + next_;
+    next_ = (next_ + static_cast<size_t>(shape_.tokens)) % slots_.size();
     return slots;
   }
 
@@ -81,7 +79,7 @@ class ScatterBench {
   int64_t units_ = 0;
   const testing::roof::Pattern& pattern_;
   std::vector<int64_t> slots_;
-  size_t next_op_ = 0, next_copy_ = 0;
+  size_t next_ = 0;
 };
 
 // Decoding steps, a prompt, and long rows.

@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "kvant/core/scatter_table.h"
+#include "kvant/core/scatter_prefetch.h"
 #include "kvant/ops/quant_scatter/rules.h"
 #include "kvant/ops/quantize/encoder.h"
 #include "kvant/ops/scatter_update/copy.h"
@@ -11,6 +11,7 @@ namespace {
 struct ScatterPlan {
   quantize::Plan quantize;  // of one update
   ScatterTable table;
+  ScatterLines lines;
   int64_t update_stride;  // bytes
   GridCut grid_cut;
   ScatterCut cut;
@@ -26,7 +27,9 @@ void RunTask(void* arg, int task) {
   for (int64_t column = 0, n; column < columns; column += n) {
     n = std::min(encoder.panel(), columns - column);
     encoder.Load(column, n, rows);
+    ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
     plan.cut.ForEach(task, [&](int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
+      prefetch.Before(i);
       ForEachPart(grid, plan.grid_cut, begin, end, [&](GridPart part) {
         part.column = std::max(part.column, column);
         part.column_end = std::min(part.column_end, column + n);
@@ -51,6 +54,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   update.y = ScatterWindow(self, geometry);
   ScatterPlan plan{quantize::MakePlan(update, target),
                    ScatterTable(self, geometry, 1),
+                   geometry.updates > 1 ? ScatterLines(update.y) : ScatterLines(),
                    args.updates.stride(0) * ByteSize(args.updates.dtype()),
                    {},
                    {}};

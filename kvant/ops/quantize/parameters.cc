@@ -55,6 +55,22 @@ void ConvertColumns(const Parameter& p, int64_t column, int64_t repeat, int64_t 
   }
 }
 
+// The same, of at most plan.period columns.
+void ConvertPeriod(const Parameter& p, const Plan& plan, int64_t column, int64_t n, float* to) {
+  const int64_t at = column % plan.period, first = std::min(n, plan.period - at);
+  ConvertColumns(p, at, plan.repeat, first, to);
+  if (first < n) ConvertColumns(p, 0, plan.repeat, n - first, to + first);
+}
+
+// Continues a sequence of `period` numbers up to n of them.
+void Repeat(int64_t period, int64_t n, float* numbers) {
+  for (int64_t done = period; done < n;) {
+    const int64_t more = std::min(done, n - done);
+    std::copy_n(numbers, more, numbers + done);
+    done += more;
+  }
+}
+
 }  // namespace
 
 Parameters::Parameters(const Plan& plan)
@@ -63,14 +79,19 @@ Parameters::Parameters(const Plan& plan)
       zero_(plan.zero.data != nullptr ? zeros_ : kNoZeros.values) {}
 
 void Parameters::LoadColumns(int64_t column, int64_t n, int64_t rows) {
-  ConvertColumns(plan_.scale, column, plan_.repeat, n, scale_);
-  if (zero_ == zeros_) ConvertColumns(plan_.zero, column, plan_.repeat, n, zeros_);
+  const int64_t distinct = std::min(n, plan_.period);
+  ConvertPeriod(plan_.scale, plan_, column, distinct, scale_);
+  if (zero_ == zeros_) ConvertPeriod(plan_.zero, plan_, column, distinct, zeros_);
   regular_ = false;
-  if (rows < kRowsForInverses) return;
-  const int64_t padded = RoundUp(n);
-  std::fill(scale_ + n, scale_ + padded, scale_[0]);
-  if (zero_ == zeros_) std::fill(zeros_ + n, zeros_ + padded, zeros_[0]);
-  Judge(padded);
+  if (rows * (n / distinct) >= kRowsForInverses) {
+    const int64_t padded = RoundUp(distinct);
+    std::fill(scale_ + distinct, scale_ + padded, scale_[0]);
+    if (zero_ == zeros_) std::fill(zeros_ + distinct, zeros_ + padded, zeros_[0]);
+    Judge(padded);
+  }
+  Repeat(distinct, n, scale_);
+  if (zero_ == zeros_) Repeat(distinct, n, zeros_);
+  if (regular_ && !plan_.reciprocal) Repeat(distinct, n, inverse_);
 }
 
 void Parameters::LoadOne(int64_t index) {

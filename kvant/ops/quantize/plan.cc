@@ -60,6 +60,29 @@ int64_t JoinRuns(Grid* grid) {
   return length;
 }
 
+// Joins rows whose columns have the same parameters, as far as those fit a panel; returns the columns of one.
+int64_t JoinRows(Grid* grid) {
+  Grid::Dim& row = grid->dims[grid->rank - 1];
+  const int64_t period = row.extent;
+  if (grid->rank < 2 || row.stride[kIndex] == 0) return period;
+  Grid::Dim& outer = grid->dims[grid->rank - 2];
+  if (outer.stride[kIndex] != 0) return period;
+  for (const int t : {kY, kX}) {
+    if (outer.stride[t] != row.stride[t] * period) return period;
+  }
+  int64_t rows = std::min(quantize::kPanel / period, outer.extent);
+  while (rows > 1 && outer.extent % rows != 0) --rows;
+  if (rows <= 1) return period;
+  row.extent *= rows;
+  outer.extent /= rows;
+  for (const int t : {kY, kX}) outer.stride[t] *= rows;
+  if (outer.extent == 1) {
+    outer = row;
+    --grid->rank;
+  }
+  return period;
+}
+
 void RunPart(const void* arg, const GridPart& part) {
   const quantize::Plan& plan = *static_cast<const quantize::Plan*>(arg);
   quantize::Encoder encoder(plan);
@@ -83,6 +106,7 @@ Plan MakePlan(const QuantizeArgs& args, Target target) {
   plan.x_dtype = args.x.dtype();
   plan.grid = MakeGrid(args);
   plan.repeat = JoinRuns(&plan.grid);
+  plan.period = JoinRows(&plan.grid);
   plan.y = static_cast<char*>(args.y.data());
   plan.x = static_cast<const char*>(args.x.data());
   plan.scale = MakeParameter(args.scales);

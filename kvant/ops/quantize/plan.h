@@ -29,7 +29,10 @@ struct Plan {
   bool reciprocal;
   DType x_dtype;
   Grid grid;
-  int64_t repeat;  // consecutive columns that share a parameter, where columns have parameters of their own
+  // Where columns have parameters of their own: how many neighbours share one, and after how many columns the
+  // parameters begin again.
+  int64_t repeat;
+  int64_t period;
   char* y;
   const char* x;
   Parameter scale;

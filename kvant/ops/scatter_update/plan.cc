@@ -1,4 +1,4 @@
-#include "kvant/core/scatter_table.h"
+#include "kvant/core/scatter_prefetch.h"
 #include "kvant/ops/scatter_update/copy.h"
 #include "kvant/ops/scatter_update/rules.h"
 
@@ -8,6 +8,7 @@ namespace {
 struct ScatterPlan {
   scatter_update::Copier copier;  // of one update
   ScatterTable table;
+  ScatterLines lines;
   const char* updates;
   int64_t update_stride;  // bytes
   GridCut grid_cut;
@@ -16,7 +17,9 @@ struct ScatterPlan {
 
 void RunTask(void* arg, int task) {
   const ScatterPlan& plan = *static_cast<const ScatterPlan*>(arg);
+  ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
   plan.cut.ForEach(task, [&](int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
+    prefetch.Before(i);
     ForEachPart(plan.copier.grid(), plan.grid_cut, begin, end, [&](const GridPart& part) {
       plan.copier.Copy(part, plan.table.At(place), plan.updates + i * plan.update_stride);
     });
@@ -28,8 +31,10 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
              const ConstTensorView& updates, const ExecOptions& exec) {
   if (updates.elements() == 0) return;
   const ScatterGeometry& geometry = index.geometry();
-  ScatterPlan plan{scatter_update::Copier(ScatterWindow(self, geometry), FirstUpdate(updates)),
+  const TensorView window = ScatterWindow(self, geometry);
+  ScatterPlan plan{scatter_update::Copier(window, FirstUpdate(updates)),
                    ScatterTable(self, geometry, 0),
+                   geometry.updates > 1 ? ScatterLines(window) : ScatterLines(),
                    static_cast<const char*>(updates.data()),
                    updates.stride(0) * ByteSize(updates.dtype()),
                    {},

@@ -1,0 +1,49 @@
+// Asks for what scattered updates will write before it is their turn: hardware does not guess where they go.
+#ifndef KVANT_CORE_SCATTER_PREFETCH_H_
+#define KVANT_CORE_SCATTER_PREFETCH_H_
+
+#include "kvant/core/scatter_table.h"
+
+namespace kvant {
+
+// Where the first cache lines of an update lie, as offsets from its place, and how many updates ahead to ask for them.
+struct ScatterLines {
+  static constexpr int kMost = 32;
+  static constexpr int64_t kLine = 64;
+
+  int count = 0;
+  int64_t ahead = 1;
+  int64_t offset[kMost];
+
+  ScatterLines() = default;
+  explicit ScatterLines(const TensorView& window);
+};
+
+// One task's walk over its updates.
+class ScatterPrefetch {
+ public:
+  ScatterPrefetch(const ScatterCut& cut, int task, const ScatterTable& table, const ScatterLines& lines)
+      : cut_(cut), task_(task), table_(table), lines_(lines) {}
+
+  // To be called before update i, with i ascending.
+  void Before(int64_t i) {
+    const int64_t end = std::min(i + lines_.ahead + 1, cut_.index().geometry().updates);
+    for (next_ = std::max(next_, i + 1); next_ < end; ++next_) {
+      ScatterPlace place;
+      if (!cut_.Takes(task_, next_, &place)) continue;
+      const char* const base = table_.At(place);
+      for (int k = 0; k < lines_.count; ++k) __builtin_prefetch(base + lines_.offset[k], /*rw=*/1);
+    }
+  }
+
+ private:
+  const ScatterCut& cut_;
+  const int task_;
+  const ScatterTable& table_;
+  const ScatterLines& lines_;
+  int64_t next_ = 0;
+};
+
+}  // namespace kvant
+
+#endif  // KVANT_CORE_SCATTER_PREFETCH_H_
