@@ -2,13 +2,12 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <exception>
 #include <iterator>
 #include <new>
 #include <string>
-#include <string_view>
 
 #include "kvant/c_api_args.h"
+#include "kvant/c_api_call.h"
 #include "kvant/kvant.h"
 
 namespace kvant::c_api {
@@ -48,90 +47,6 @@ static_assert(sizeof(kvant_unpack_int4_args) == offsetof(kvant_unpack_int4_args,
 thread_local std::string last_error;
 thread_local const char* fixed_error = nullptr;
 
-// Runs what may throw: nothing of the library does, but for want of memory.
-template <class Body>
-kvant_status Guard(Body&& body) noexcept {
-  try {
-    const Status status = body();
-    if (status.ok()) return KVANT_OK;
-    last_error = status.message();
-    fixed_error = nullptr;
-    return static_cast<kvant_status>(status.code());
-  } catch (const std::bad_alloc&) {
-    fixed_error = "kvant: out of memory";
-    return KVANT_OUT_OF_MEMORY;
-  } catch (...) {
-    fixed_error = "kvant: unexpected exception";
-    return KVANT_UNAVAILABLE;
-  }
-}
-
-// One call of an operator: run(C++ arguments, options).
-template <class Args, class Run>
-kvant_status Call(std::string_view op, const Args* args, const kvant_exec* exec, Run run) noexcept {
-  return Guard([&]() -> Status {
-    ArgReader read(op, args);
-    if (!read.ok()) return read.status();
-    const auto cpp_args = Convert(read, *args);
-    ParallelFor parallel;
-    const ExecOptions options = read.Exec(exec, &parallel);
-    return read.ok() ? run(cpp_args, options) : read.status();
-  });
-}
-
-// One call of shape inference: infer(C++ arguments without results). `results` are the fields to leave out.
-template <class Args, class Infer, class... Results>
-kvant_status CallInfer(std::string_view op, const Args* args, Infer infer, Results... results) noexcept {
-  return Guard([&]() -> Status {
-    ArgReader read(op, args);
-    if (!read.ok()) return read.status();
-    Args inputs = *args;
-    ((inputs.*results = nullptr), ...);
-    const auto cpp_args = Convert(read, inputs);
-    return read.ok() ? infer(read, cpp_args) : read.status();
-  });
-}
-
-void Store(const TensorSpec& spec, kvant_tensor_spec* out) {
-  if (out == nullptr) return;
-  *out = {};
-  out->dtype = ToDLPack(spec.dtype);
-  out->ndim = spec.rank;
-  std::copy_n(spec.shape, spec.rank, out->shape);
-  out->bytes = spec.bytes();
-}
-
-void StoreAbsent(kvant_tensor_spec* out) {
-  if (out == nullptr) return;
-  *out = {};
-  out->ndim = -1;
-}
-
-// Infers the one result that there is.
-template <class Args>
-Status StoreOne(Status (*infer)(const Args&, TensorSpec*), const Args& args, kvant_tensor_spec* out) {
-  TensorSpec spec;
-  KVANT_RETURN_IF_ERROR(infer(args, &spec));
-  Store(spec, out);
-  return {};
-}
-
-// The same where the caller says of which type.
-struct NamedType {
-  std::string_view name;
-  DLDataType type;
-};
-template <class Args>
-Status StoreTyped(Status (*infer)(const Args&, DType, TensorSpec*), ArgReader& read, const Args& args, NamedType wanted,
-                  kvant_tensor_spec* out) {
-  const DType dtype = read.Type(wanted.name, wanted.type);
-  if (!read.ok()) return read.status();
-  TensorSpec spec;
-  KVANT_RETURN_IF_ERROR(infer(args, dtype, &spec));
-  Store(spec, out);
-  return {};
-}
-
 constexpr const char* kTargetNames[] = {
 #define KVANT_ROW(id, name) name,
     KVANT_TARGET_LIST(KVANT_ROW)
@@ -141,6 +56,25 @@ constexpr const char* kTargetNames[] = {
 const char* NameOf(Target target) { return kTargetNames[static_cast<int>(target)]; }
 
 }  // namespace
+
+kvant_status Report(const Status& status) {
+  if (status.ok()) return KVANT_OK;
+  last_error = status.message();
+  fixed_error = nullptr;
+  return static_cast<kvant_status>(status.code());
+}
+
+kvant_status ReportException() noexcept {
+  try {
+    throw;
+  } catch (const std::bad_alloc&) {
+    fixed_error = "kvant: out of memory";
+    return KVANT_OUT_OF_MEMORY;
+  } catch (...) {
+    fixed_error = "kvant: unexpected exception";
+    return KVANT_UNAVAILABLE;
+  }
+}
 
 // Declared in c_api.h at global scope: with C linkage the namespace of a definition does not matter.
 extern "C" {

@@ -1,4 +1,5 @@
 // kvant for C, and for everything that calls C: every operator over DLPack tensors, error codes instead of exceptions.
+// This header includes the others of the C API: c_api_types.h and, for caches, c_api_scatter.h.
 //
 //   float x[2][4] = {{0, 1, -2, 127}, {0, 3, 8, -254}}, scale[2];
 //   int8_t y[2][4];
@@ -33,12 +34,8 @@
 #ifndef KVANT_C_API_H_
 #define KVANT_C_API_H_
 
-#include <dlpack/dlpack.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#define KVANT_API __attribute__((visibility("default")))
-#define KVANT_MAX_NDIM 32
+#include "kvant/c_api_scatter.h"
+#include "kvant/c_api_types.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -46,83 +43,10 @@ extern "C" {
 
 // NOLINTBEGIN(modernize-use-using): this is C
 
-// Enumerations are int32_t, so that fields have the same size for every compiler and language.
-
-typedef int32_t kvant_status;
-enum {
-  KVANT_OK = 0,
-  KVANT_INVALID_VALUE = 1,  // a shape, attribute or pair of arguments is not legal
-  KVANT_INVALID_TYPE = 2,   // a dtype is not legal here
-  KVANT_OUT_OF_RANGE = 3,   // a group boundary points outside
-  KVANT_UNAVAILABLE = 4,    // this build or machine cannot do it
-  KVANT_OUT_OF_MEMORY = 5
-};
-
-// Number formats of codes, and D, the magnitude that symmetric quantization maps the largest element to.
-typedef int32_t kvant_format;
-enum {
-  KVANT_INT8 = 0,           // D 127
-  KVANT_INT4 = 1,           // D 7; element 2k is the low nibble of byte k, 2k + 1 the high one
-  KVANT_FLOAT8_E4M3FN = 2,  // D 448
-  KVANT_FLOAT8_E5M2 = 3,    // D 57344
-  KVANT_HIFLOAT8 = 4        // D dst_type_max, or 32768
-};
-
-// Which elements share one scale, and so the shape of scale and offset.
-typedef int32_t kvant_quant_mode;
-enum {
-  KVANT_PER_TOKEN = 0,   // the last dimension of a row: x.shape[:-1]; with group_size g also [H/g]
-  KVANT_PER_TENSOR = 1,  // the whole tensor: [1]
-  KVANT_PER_CHANNEL = 2  // dimension -2: x.shape without it
-};
-
-typedef int32_t kvant_round_mode;
-enum {
-  KVANT_ROUND_RINT = 0,   // nearest even; for HIFLOAT8 the same as KVANT_ROUND_AWAY
-  KVANT_ROUND_AWAY = 1,   // HIFLOAT8's "round": nearest, ties away from zero
-  KVANT_ROUND_HYBRID = 2  // HIFLOAT8's "hybrid"
-};
-
-// Whether results bypass the cache.
-typedef int32_t kvant_stores;
-enum {
-  KVANT_STORES_AUTO = 0,  // large ones do
-  KVANT_STORES_NORMAL = 1,
-  KVANT_STORES_STREAMING = 2
-};
-
-// A caller's thread pool. `run` calls body(arg, t) once for every t in [0, tasks), on any threads and in any order, and
-// returns when all calls have; it does not throw or jump out. `num_threads`, at least 1, says how many tasks are worth
-// making; with 1 `run` may be NULL. This struct does not change.
-typedef struct kvant_parallel_for {
-  int32_t num_threads;
-  void* pool;
-  void (*run)(void* pool, int tasks, void (*body)(void* arg, int task), void* arg);
-} kvant_parallel_for;
-
-// How to run an operator; nothing here changes a result. A NULL kvant_exec is all defaults.
-typedef struct kvant_exec {
-  size_t struct_size;
-  kvant_stores stores;
-  const kvant_parallel_for* parallel;  // NULL: OpenMP's threads if the library was built with it, else one
-  void* workspace;                     // as aligned as malloc's; NULL, or too small: the call allocates what it needs
-  size_t workspace_bytes;
-} kvant_exec;
-#define KVANT_EXEC_INIT \
-  { sizeof(kvant_exec), KVANT_STORES_AUTO, NULL, NULL, 0 }
-
-// What a result must look like: a DLTensor can point to `shape`, and `bytes` are what to allocate for it, row-major.
-// ndim = -1: there is no such result. This struct does not change.
-typedef struct kvant_tensor_spec {
-  DLDataType dtype;
-  int32_t ndim;
-  int64_t shape[KVANT_MAX_NDIM];
-  int64_t bytes;
-} kvant_tensor_spec;
-
 // Dynamic quantization: scale (and offset) measured from the data, then codes.
 //
-// With x' = x * smooth, D as above and R = 2 D + 1 for integers, 2 D for the others, H = x.shape[-1], K = x.shape[-2]:
+// With x' = x * smooth, D as kvant_format says, R = 2 D + 1 for integers, 2 D for the others, H = x.shape[-1],
+// K = x.shape[-2]:
 //
 //   symmetric    scale = max|x'| / D                          y = cast(x' / scale)
 //   asymmetric   scale = max((max x' - min x') / R, 1e-12)    offset = D - max x' / scale

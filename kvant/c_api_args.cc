@@ -80,7 +80,6 @@ bool Fits(const DLTensor& t, int64_t element_bytes, bool empty) {
   return true;
 }
 
-Format ReadFormat(ArgReader& read, int32_t dst_type) { return read.Choice("dst_type", dst_type, Format::kHiFloat8); }
 QuantMode ReadMode(ArgReader& read, int32_t mode) { return read.Choice("quant_mode", mode, QuantMode::kPerChannel); }
 
 }  // namespace
@@ -162,6 +161,10 @@ TensorView ArgReader::Tensor(std::string_view name, const DLTensor* t) {
   return {data, dtype, shape, std::span<const int64_t>(strides, shape.size())};
 }
 
+void ArgReader::ExpectAbsent(std::string_view name, const DLTensor* t, std::string_view why) {
+  if (t != nullptr) Fail(Status::InvalidValue(fmt::format("{}: {} was given, but {}", op_, name, why)));
+}
+
 ExecOptions ArgReader::Exec(const kvant_exec* exec, ParallelFor* parallel) {
   if (exec == nullptr || !ok()) return {};
   CheckSize("exec.", exec->struct_size, sizeof(kvant_exec), exec);
@@ -195,6 +198,8 @@ DLDataType ToDLPack(DType dtype) {
   }
   return {};
 }
+
+Format ReadFormat(ArgReader& read, int32_t dst_type) { return read.Choice("dst_type", dst_type, Format::kHiFloat8); }
 
 DynamicQuantArgs Convert(ArgReader& read, const kvant_dynamic_quant_args& a) {
   return {.x = read.Tensor("x", a.x),

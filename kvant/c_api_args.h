@@ -40,6 +40,9 @@ class ArgReader {
     return static_cast<Enum>(CheckChoice(name, value, static_cast<int32_t>(last)));
   }
 
+  // Fails if there is such a tensor: `why` says why there is not.
+  void ExpectAbsent(std::string_view name, const DLTensor* t, std::string_view why);
+
   // `parallel` is storage that the result points to.
   ExecOptions Exec(const kvant_exec* exec, ParallelFor* parallel);
 
@@ -53,6 +56,8 @@ class ArgReader {
   Status status_;
 };
 
+Format ReadFormat(ArgReader& read, int32_t dst_type);
+
 // Structs field by field.
 DynamicQuantArgs Convert(ArgReader&, const kvant_dynamic_quant_args&);
 RowStatsArgs Convert(ArgReader&, const kvant_row_stats_args&);
@@ -63,6 +68,10 @@ QuantizeArgs Convert(ArgReader&, const kvant_quantize_args&);
 DequantizeArgs Convert(ArgReader&, const kvant_dequantize_args&);
 PackInt4Args Convert(ArgReader&, const kvant_pack_int4_args&);
 UnpackInt4Args Convert(ArgReader&, const kvant_unpack_int4_args&);
+ScatterUpdateArgs Convert(ArgReader&, const kvant_scatter_update_args&);
+QuantScatterArgs Convert(ArgReader&, const kvant_quant_scatter_args&);
+DynamicQuantUpdateScatterArgs Convert(ArgReader&, const kvant_dynamic_quant_update_scatter_args&);
+DequantizeGatherArgs Convert(ArgReader&, const kvant_dequantize_gather_args&);
 
 DLDataType ToDLPack(DType dtype);
 

@@ -48,7 +48,9 @@ while IFS= read -r header; do
   }
   count=$((count + 1))
 done < <(cd "$prefix/include" && find kvant -name '*.h' -not -path '*/third_party/*')
-"$cc" -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only "${cflags[@]}" -x c - <<<'#include "kvant/c_api.h"'
+for header in kvant/c_api.h kvant/c_api_scatter.h kvant/c_api_types.h; do
+  "$cc" -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only "${cflags[@]}" -x c - <<<"#include \"$header\""
+done
 echo "$count headers"
 
 say "the installed kvant command"

@@ -1,4 +1,4 @@
-"""kvant/c_api.h for ctypes: its structs, NumPy arrays as DLPack tensors, and calls that raise.
+"""kvant/c_api*.h for ctypes: their structs, NumPy arrays as DLPack tensors, and calls that raise.
 
 The library is the file that KVANT_LIBRARY names, else the one in the build folder that KVANT_BUILD_DIR names, else the
 newest one below build/.
@@ -27,6 +27,8 @@ NUMBERS = {
     "quant_mode": ("pertoken", "pertensor", "perchannel"),
     "round_mode": ("rint", "round", "hybrid"),
     "stores": ("auto", "normal", "streaming"),
+    "index_mode": (None, "batch", "pair", "slot"),
+    "index_policy": ("error", "skip"),
 }
 ERRORS = {1: ValueError, 2: TypeError, 3: IndexError, 4: RuntimeError, 5: MemoryError}
 
@@ -83,7 +85,7 @@ class ParallelFor(ct.Structure):
 
 
 def _structs() -> dict[str, Any]:
-    """The structs that begin with their size, by name: read from the header, so that they cannot differ from it."""
+    """Structs by name, of arguments and of caches: read from the headers, so that they cannot differ from them."""
     types = {
         "size_t": ct.c_size_t,
         "int32_t": ct.c_int32,
@@ -93,13 +95,13 @@ def _structs() -> dict[str, Any]:
         "const DLTensor*": ct.POINTER(Tensor),
         "const kvant_parallel_for*": ct.POINTER(ParallelFor),
     }
-    text = re.sub(r"//[^\n]*", "", (ROOT / "kvant" / "c_api.h").read_text())
+    headers = (ROOT / "kvant" / name for name in ("c_api_types.h", "c_api_scatter.h", "c_api.h"))
+    text = re.sub(r"//[^\n]*", "", "".join(header.read_text() for header in headers))
     types |= dict.fromkeys(re.findall(r"typedef int32_t (\w+);", text), ct.c_int32)
-    found = {}
-    for name, body in re.findall(r"typedef struct (\w+) \{\s*(size_t struct_size;.*?)\}", text, re.DOTALL):
+    for name, body in re.findall(r"typedef struct (\w+) \{\s*((?:size_t struct|const DLTensor).*?)\}", text, re.DOTALL):
         fields = [re.fullmatch(r"(.*\W)(\w+)", field.strip()) for field in body.split(";") if field.strip()]
-        found[name] = type(name, (ct.Structure,), {"_fields_": [(f[2], types[f[1].strip()]) for f in fields if f]})
-    return found
+        types[name] = type(name, (ct.Structure,), {"_fields_": [(f[2], types[f[1].strip()]) for f in fields if f]})
+    return {name: struct for name, struct in types.items() if name.startswith("kvant_") and struct is not ct.c_int32}
 
 
 STRUCTS = _structs()
@@ -144,14 +146,19 @@ def tensor(a: Array) -> Tensor:
 
 
 def fill(struct: str, **fields: Any) -> ct.Structure:
-    """A struct with its size. Arrays become tensors, names of formats and modes numbers; None is absent."""
-    args = STRUCTS[struct](struct_size=ct.sizeof(STRUCTS[struct]))
+    """A struct with its size. Arrays become tensors, names of formats and modes numbers; None is absent, and a dict is
+    a struct inside."""
+    args = STRUCTS[struct]()
+    if hasattr(args, "struct_size"):
+        args.struct_size = ct.sizeof(args)
     for name, value in fields.items():
         if isinstance(value, np.ndarray):
             value = tensor(value)
         if isinstance(value, str):
             value = NUMBERS[name].index(value)
-        if value is not None:
+        if isinstance(value, dict):
+            setattr(args, name, fill(type(getattr(args, name)).__name__, **value))
+        elif value is not None:
             setattr(args, name, ct.pointer(value) if isinstance(value, ct.Structure) else value)
     return args
 
@@ -168,7 +175,8 @@ def run_threads(_pool: int, tasks: int, body: Any, arg: int) -> None:
 def call(op: str, *, threads: int | None = None, stores: str = "auto", **fields: Any) -> None:
     """Runs an operator; its results are among the fields. Without `threads` it uses the library's pool."""
     function = getattr(lib, f"kvant_{op}")
-    args = fill(f"kvant_{'row_stats' if op.startswith('row_') else op}_args", **fields)
+    struct = "row_stats" if op.startswith("row_") else op.removesuffix("_in_place")
+    args = fill(f"kvant_{struct}_args", **fields)
     if op.startswith("params_"):
         return check(function(ct.byref(args)))
     pool = None if threads is None else ParallelFor(threads, None, Run(run_threads))

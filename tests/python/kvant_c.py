@@ -14,14 +14,20 @@ from kvant_abi import Array, Spec, call, infer, supported_targets, target
 __all__ = [
     "call",
     "dequantize",
+    "dequantize_gather",
     "dynamic_quant",
+    "dynamic_quant_update_scatter_",
     "pack_int4",
     "params_from_amax",
     "params_from_minmax",
+    "quant_scatter",
+    "quant_scatter_",
     "quantize",
     "quantize_with_params",
     "row_amax",
     "row_minmax",
+    "scatter_update",
+    "scatter_update_",
     "supported_targets",
     "target",
     "unpack_int4",
@@ -143,3 +149,92 @@ def pack_int4(codes: Array, as_int32: bool = False, *, alloc: Alloc = poisoned, 
 def unpack_int4(packed: Array, *, alloc: Alloc = poisoned, how: Any = None) -> Array:
     (codes,) = infer("unpack_int4", 1, packed=packed)
     return _run("unpack_int4", {"codes": codes}, alloc, how or {}, packed=packed)[0]
+
+
+def scatter_update(
+    self: Array, indices: Array, updates: Array, axis: int = -2, *, alloc: Alloc = poisoned, how: Any = None, **attributes: Any
+) -> Array:
+    fields = {"self": self, "indices": indices, "updates": updates, "axis": axis, **attributes}
+    (out,) = infer("scatter_update", 1, **fields)
+    return _run("scatter_update", {"out": out}, alloc, how or {}, **fields)[0]
+
+
+def scatter_update_(
+    self: Array, indices: Array, updates: Array, axis: int = -2, *, how: Any = None, **attributes: Any
+) -> Array:
+    call("scatter_update_in_place", self=self, indices=indices, updates=updates, axis=axis, **(how or {}), **attributes)
+    return self
+
+
+def _quant_scatter_fields(
+    self: Array,
+    indices: Array,
+    updates: Array,
+    quant_scales: Array,
+    quant_zero_points: Array | None = None,
+    *,
+    axis: int = -2,
+    quant_axis: int = -1,
+    **attributes: Any,
+) -> dict[str, Any]:
+    return {
+        "self": self,
+        "indices": indices,
+        "updates": updates,
+        "quant_scales": quant_scales,
+        "quant_zero_points": quant_zero_points,
+        "axis": axis,
+        "quant_axis": quant_axis,
+        **attributes,
+    }
+
+
+def quant_scatter(*args: Any, alloc: Alloc = poisoned, how: Any = None, **attributes: Any) -> Array:
+    fields = _quant_scatter_fields(*args, **attributes)
+    (out,) = infer("quant_scatter", 1, **fields)
+    return _run("quant_scatter", {"out": out}, alloc, how or {}, **fields)[0]
+
+
+def quant_scatter_(self: Array, *args: Any, how: Any = None, **attributes: Any) -> Array:
+    call("quant_scatter_in_place", **(how or {}), **_quant_scatter_fields(self, *args, **attributes))
+    return self
+
+
+def dynamic_quant_update_scatter_(
+    var: Array,
+    var_scale: Array,
+    var_offset: Array | None,
+    indices: Array,
+    updates: Array,
+    *,
+    axis: int = -2,
+    second: tuple[Array, Array, Array | None, Array] | None = None,
+    how: Any = None,
+    **attributes: Any,
+) -> tuple[Array | None, ...]:
+    """`second`: var, var_scale, var_offset and updates of a second cache. All tables, with it six, come back."""
+    names = ("var", "var_scale", "var_offset", "updates")
+    fields = {**dict(zip(names, (var, var_scale, var_offset, updates), strict=True)), "indices": indices, "axis": axis}
+    if second is not None:
+        fields["second"] = dict(zip(names, second, strict=True))
+    call("dynamic_quant_update_scatter", **(how or {}), **fields, **attributes)
+    return (var, var_scale, var_offset, *(second or ())[:3])
+
+
+def dequantize_gather(
+    var: Array,
+    var_scale: Array,
+    var_offset: Array | None,
+    indices: Array,
+    *,
+    length: int = 1,
+    axis: int = -2,
+    dtype: Any = np.float32,
+    alloc: Alloc = poisoned,
+    how: Any = None,
+    **attributes: Any,
+) -> Array:
+    tables = {"var": var, "var_scale": var_scale, "var_offset": var_offset}
+    fields = {**tables, "indices": indices, "length": length, "axis": axis, **attributes}
+    (x,) = infer("dequantize_gather", 1, dtype, **fields)
+    return _run("dequantize_gather", {"x": x}, alloc, how or {}, **fields)[0]
