@@ -8,7 +8,6 @@
 #include "kvant/c_api_args.h"
 #include "kvant/c_api_types.h"
 #include "kvant/core/exec.h"
-#include "kvant/core/macros.h"
 #include "kvant/core/status.h"
 #include "kvant/core/tensor.h"
 

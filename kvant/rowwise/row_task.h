@@ -3,6 +3,7 @@
 #define KVANT_ROWWISE_ROW_TASK_H_
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 
 #include "kvant/numerics/fp_env.h"
@@ -76,7 +77,7 @@ class RowTask {
 
   void Store(const RowAddress& at, const RowParams& p) const {
     Put(at.scale, p.scale);
-    if (plan_.asymmetric) Put(at.offset, plan_.negate_offset && !(p.offset != p.offset) ? -p.offset : p.offset);
+    if (plan_.asymmetric) Put(at.offset, p.offset, plan_.negate_offset);
   }
 
   void StoreStatistics(const RowAddress& at, const MinMaxBits& bits) const {
@@ -156,12 +157,15 @@ class RowTask {
   bool direct() const { return io_.direct(); }
 
  private:
-  void Put(char* to, float value) const {
+  // `negate` flips the sign bit, that of a NaN too.
+  void Put(char* to, float value, bool negate = false) const {
     if (plan_.param_dtype == DType::kFloat32) {
-      std::memcpy(to, &value, sizeof(value));
+      const uint32_t bits = std::bit_cast<uint32_t>(value) ^ (negate ? 0x80000000u : 0);
+      std::memcpy(to, &bits, sizeof(bits));
     } else {
-      const uint16_t bits =
+      const uint16_t kept =
           plan_.param_dtype == DType::kFloat16 ? FromFloat32<Float16>(value).bits : FromFloat32<BFloat16>(value).bits;
+      const uint16_t bits = negate ? kept ^ 0x8000 : kept;
       std::memcpy(to, &bits, sizeof(bits));
     }
   }

@@ -152,7 +152,14 @@ def unpack_int4(packed: Array, *, alloc: Alloc = poisoned, how: Any = None) -> A
 
 
 def scatter_update(
-    self: Array, indices: Array, updates: Array, axis: int = -2, *, alloc: Alloc = poisoned, how: Any = None, **attributes: Any
+    self: Array,
+    indices: Array,
+    updates: Array,
+    axis: int = -2,
+    *,
+    alloc: Alloc = poisoned,
+    how: Any = None,
+    **attributes: Any,
 ) -> Array:
     fields = {"self": self, "indices": indices, "updates": updates, "axis": axis, **attributes}
     (out,) = infer("scatter_update", 1, **fields)

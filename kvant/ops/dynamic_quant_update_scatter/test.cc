@@ -196,8 +196,8 @@ Expected Unfused(FusedProblem& p) {
   }
   for (int64_t i = 0; i < scale.elements(); ++i) {
     kept_scale.SetFloat(i, scale.GetFloat(i));
-    const float o = offset.GetFloat(i);
-    kept_offset.SetFloat(i, p.negate && !std::isnan(o) ? -o : o);
+    kept_offset.SetFloat(i, offset.GetFloat(i));
+    if (p.negate) kept_offset.At(i)[ByteSize(p.table()) - 1] ^= 0x80;  // the sign bit, of a NaN too
   }
   Expected e{Scattered(p, p.rows.self, y.view()), Scattered(p, p.scale, kept_scale.view()), {}};
   if (!p.symmetric) e.offset = Scattered(p, p.offset, kept_offset.view());
