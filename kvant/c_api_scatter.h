@@ -90,7 +90,7 @@ typedef struct kvant_cache_update {
 typedef struct kvant_dynamic_quant_update_scatter_args {
   size_t struct_size;
   const DLTensor* updates;        // float16 | bfloat16 | float32, shape as in kvant_scatter_update_args, [.., H]
-  const DLTensor* var;            // result: codes, rank 3 to 8: int8 [.., H]; INT4 uint8 [.., H/2] or int32 [.., H/8]
+  const DLTensor* var;            // result: codes, rank >= 3: int8 [.., H]; INT4 uint8 [.., H/2] or int32 [.., H/8]
   const DLTensor* var_scale;      // result: float32 | float16 | bfloat16, var.shape[:-1], with group_size g also [H/g];
                                   // symmetric also var.shape[:-1] + [1]
   const DLTensor* var_offset;     // result: dtype (bfloat16 with INT4 only) and shape of var_scale; NULL when symmetric
@@ -124,7 +124,7 @@ KVANT_API kvant_status kvant_dynamic_quant_update_scatter(const kvant_dynamic_qu
 // What is padding, or skipped, reads as 0. Fails like kvant_dequantize and kvant_scatter_update.
 typedef struct kvant_dequantize_gather_args {
   size_t struct_size;
-  const DLTensor* var;          // codes of any format, rank 3 to 8, as kvant_dynamic_quant writes them
+  const DLTensor* var;          // codes of any format, rank >= 3, as kvant_dynamic_quant writes them
   const DLTensor* var_scale;    // float32 | float16 | bfloat16, var.shape[:-1], with group_size g also [H/g]
   const DLTensor* var_offset;   // optional, dtype and shape of var_scale
   const DLTensor* indices;      // int32 | int64: [n], for pairs [n, 2]

@@ -18,7 +18,7 @@ namespace kvant {
 //   kSlot   x[i, ..] = value(var[s / P, .., s % P, ..]), s = indices[i], P = var.shape[a]; length is 1
 // value(q) = RN_dst(RN(RN(q - offset) * scale)). What is padding, or skipped under kSkip, reads as 0.
 struct DequantizeGatherArgs {
-  ConstTensorView var;         // codes of any format, rank 3 to 8, any strides: [.., H]; INT4 uint8 [.., H/2] or int32
+  ConstTensorView var;         // codes of any format, rank >= 3, any strides: [.., H]; INT4 uint8 [.., H/2] or int32
                                // [.., H/8], its last dimension contiguous
   ConstTensorView var_scale;   // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size]
   ConstTensorView var_offset;  // optional, dtype and shape of var_scale

@@ -15,11 +15,11 @@ namespace kvant {
 // A quantized cache and what is written to it. With H the number of elements of a row:
 struct CacheUpdate {
   ConstTensorView updates;  // float16 | bfloat16 | float32, any strides; shaped as IndexMode says for the cache
-  TensorView var;         // codes, rank 3 to 8, any strides: int8 [.., H]; INT4 uint8 [.., H/2] or int32 [.., H/8], its
-                          // last dimension contiguous
-  TensorView var_scale;   // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size];
-                          // symmetric also var.shape[:-1] + [1]
-  TensorView var_offset;  // dtype of var_scale (bfloat16: INT4 only) and shape; absent when symmetric
+  TensorView var;           // codes, rank >= 3, any strides: int8 [.., H]; INT4 uint8 [.., H/2] or int32 [.., H/8], its
+                            // last dimension contiguous
+  TensorView var_scale;     // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size];
+                            // symmetric also var.shape[:-1] + [1]
+  TensorView var_offset;    // dtype of var_scale (bfloat16: INT4 only) and shape; absent when symmetric
 };
 
 // For every row x of updates (its last dimension, or group_size elements of it), with D and R of dst_type:
