@@ -92,6 +92,10 @@ Status CheckCache(const Args& a, const CacheUpdate& c, const Names& names, Scatt
   return CheckTables(a, c, names);
 }
 
+bool IsGiven(const CacheUpdate& c) {
+  return c.updates.present() || c.var.present() || c.var_scale.present() || c.var_offset.present();
+}
+
 }  // namespace
 
 Args Canonical(Args a) {
@@ -102,7 +106,8 @@ Args Canonical(Args a) {
     MakeTableCanonical(a, c->var, &c->var_scale);
     MakeTableCanonical(a, c->var, &c->var_offset);
   }
-  if (lacks_heads) a.axis = 1;
+  // Of the three dimensions of such updates the second is that axis; -2 is the default.
+  if (lacks_heads && (a.axis == -2 || a.axis == -3)) a.axis = 1;
   return a;
 }
 
@@ -110,9 +115,12 @@ Status Check(const Args& a, ScatterGeometry* geometry) {
   if (!IsInteger(a.dst_type)) {
     return Status::InvalidType(fmt::format("{}: dst_type is {}, expected int8 or int4", kOp, Name(a.dst_type)));
   }
+  if (a.symmetric && a.negate_offset) {
+    return Status::InvalidValue(fmt::format("{}: negate_offset was given, but symmetric codes have no offset", kOp));
+  }
   KVANT_RETURN_IF_ERROR(CheckCache(a, a, kNames[0], geometry));
   const CacheUpdate& b = a.second;
-  if (b.var.present() || b.updates.present()) {
+  if (IsGiven(b)) {
     ScatterGeometry second;
     KVANT_RETURN_IF_ERROR(CheckCache(a, b, kNames[1], &second));
     if (second.firsts != geometry->firsts || second.positions != geometry->positions || second.axis != geometry->axis ||

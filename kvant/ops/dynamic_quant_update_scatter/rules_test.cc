@@ -123,6 +123,11 @@ TEST_F(UpdateScatterRules, OptionalInputs) {
   Fails(kValue, "second.updates is missing", [this](Args& a) {
     a.second.var = As(var_.view(), DType::kUInt8, {2, 4, 3, 4});
   });
+  Fails(kValue, "second.var is missing", [this](Args& a) { a.second.var_scale = scale_.view(); });
+  Fails(kValue, "negate_offset was given, but symmetric codes have no offset", [](Args& a) {
+    a.symmetric = a.negate_offset = true;
+    a.var_offset = {};
+  });
   Fails(kValue, "var and var_scale share memory", [](Args& a) { a.var_scale = As(a.var, DType::kFloat32, {2, 4, 3}); });
 }
 
