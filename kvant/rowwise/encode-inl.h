@@ -172,7 +172,7 @@ template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE size_t EncodeBlocks(Encoder encode, const In* x, const float* smooth, size_t i, size_t n, uint8_t* y,
                                  const void* prefetch, bool stream) {
   const size_t block = BlockElements<kFormat>();
-  const auto one = [&] HWY_ATTR __attribute__((always_inline)) () {
+  const auto one = [&]() HWY_ATTR __attribute__((always_inline)) {
     EncodeBlock<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
     i += block;
   };
@@ -181,8 +181,9 @@ KVANT_INLINE size_t EncodeBlocks(Encoder encode, const In* x, const float* smoot
     const size_t blocks = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
     const size_t quarter = n * sizeof(In) / 4, step = blocks * block * sizeof(In) * 3 / 4;
     const char* next = static_cast<const char*>(prefetch) + quarter;
-    for (; i + blocks * block <= n; next += step) {
+    while (i + blocks * block <= n) {
       Fetch(next, 0, step);
+      next += step;
       for (size_t k = 0; k < blocks; ++k) one();
     }
   }
