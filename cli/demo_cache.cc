@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <memory>
 
 #include "cli/error_stats.h"
+#include "cli/io/message.h"
 #include "cli/io/tensor_file.h"
 #include "cli/tensor_set.h"
 #include "kvant/core/half.h"
@@ -73,7 +75,7 @@ std::vector<double> Attention(const Layer& layer, const std::vector<float>& k, c
   return out;
 }
 
-// A paged cache of K and V whose pages are handed out in no particular order.
+// A paged cache of K and V whose pages are handed out from the last one on.
 class Cache {
  public:
   Cache(const Layer& layer, int64_t code_bytes, int64_t groups)
@@ -82,7 +84,7 @@ class Cache {
     codes_.Resize(rows * code_bytes);
     scale_.Resize(rows * groups * 4);
     offset_.Resize(rows * groups * 4);
-    for (int64_t t = 0; t < layer.tokens; ++t) slots_.push_back((t / kPage * 5 + 3) % pages_ * kPage + t % kPage);
+    for (int64_t t = 0; t < layer.tokens; ++t) slots_.push_back((pages_ - 1 - t / kPage) * kPage + t % kPage);
   }
 
   TensorView Codes(int which, DType dtype) const {
@@ -188,7 +190,7 @@ Status RunStatic(const Layer& layer, const ExecOptions& exec, CacheLine* line) {
   QuantScatterInPlaceArgs args[2];
   for (int which = 0; which < 2; ++which) {
     scales[which].assign(static_cast<size_t>(layer.width), 0.0f);
-    for (int64_t i = 0; i < kCalibration * layer.width; ++i) {
+    for (int64_t i = 0; i < std::min(kCalibration, layer.tokens) * layer.width; ++i) {
       float& s = scales[which][static_cast<size_t>(i % layer.width)];
       s = std::max(s, std::fabs((*values[which])[static_cast<size_t>(i)]) / 127.0f);
     }
@@ -261,8 +263,15 @@ Status RunCacheDemo(const std::string& path, const ExecOptions& exec, std::vecto
     layer.name = entry.name.substr(0, dot);
     KVANT_RETURN_IF_ERROR(LoadTensor(*file, layer.name + ".k", &layer.k));
     KVANT_RETURN_IF_ERROR(LoadTensor(*file, layer.name + ".v", &layer.v));
-    layer.tokens = layer.k.view.shape(0);
-    layer.width = layer.k.view.elements() / layer.tokens;
+    const ConstTensorView &k = layer.k.view, &v = layer.v.view;
+    const bool alike = std::equal(k.shape().begin(), k.shape().end(), v.shape().begin(), v.shape().end());
+    if (k.dtype() != DType::kFloat16 || v.dtype() != DType::kFloat16 || !alike || k.elements() == 0 || k.rank() < 2 ||
+        k.elements() / k.shape(0) % 128 != 0) {
+      return TensorError(file->name(), entry.name, "{}",
+                         "the demo wants keys and values as float16, of one shape, with rows of a multiple of 128");
+    }
+    layer.tokens = k.shape(0);
+    layer.width = k.elements() / layer.tokens;
     layer.k_values = Numbers(layer.k.view);
     layer.v_values = Numbers(layer.v.view);
     KVANT_RETURN_IF_ERROR(RunLayer(layer, exec, lines));

@@ -37,7 +37,7 @@ KVANT_INLINE typename L::F DivideBy(typename L::F x, typename L::F s, typename L
 }
 
 // Codes of x' of which it is known that they stay in range. `lift` is a power of two that scale and inverse have too.
-template <class In, Format kFormat, bool kAsymmetric, bool kTwice, class L>
+template <Format kFormat, bool kAsymmetric, bool kTwice, class L>
 KVANT_INLINE typename L::I EncodeFast(typename L::F x, float lift, typename L::F scale, typename L::F inverse,
                                       typename L::F offset) {
   using Codec = CodecOf<L, kFormat>;
@@ -76,7 +76,7 @@ struct RowEncoder {
       if constexpr (kAsymmetric) v = L::Add(v, L::Set(offset));
       return Codec::Encode(v);
     } else {
-      return EncodeFast<In, kFormat, kAsymmetric, kTwice, L>(x, kLift, L::Set(scale), L::Set(inverse), L::Set(offset));
+      return EncodeFast<kFormat, kAsymmetric, kTwice, L>(x, kLift, L::Set(scale), L::Set(inverse), L::Set(offset));
     }
   }
 };

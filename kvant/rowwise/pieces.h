@@ -16,6 +16,12 @@ inline void Scatter(const char* from, int64_t n, int64_t step, char* to) { Scatt
 // `n` numbers, `step` bytes apart, to fp32.
 void ConvertToFloat(const char* from, DType dtype, int64_t step, int64_t n, float* to);
 
+// Contiguous elements, with their smooth scales or null.
+struct RowPiece {
+  const void* x;
+  const float* smooth;
+};
+
 // PieceIo for contiguous elements and codes without smooth scales, where there is nothing to do.
 class DirectIo {
  public:
@@ -25,13 +31,9 @@ class DirectIo {
            (plan.stage == Stage::kMeasure || plan.y.step == 1);
   }
 
-  struct Input {
-    const void* x;
-    const float* smooth;
-  };
   static constexpr int64_t limit() { return INT64_MAX; }
   static constexpr bool direct() { return true; }
-  Input Read(const char* x_row, int64_t, int64_t column, int64_t) const {
+  RowPiece Read(const char* x_row, int64_t, int64_t column, int64_t) const {
     return {x_row + column * plan_.x.step, nullptr};
   }
   uint8_t* Target(char* y_row, int64_t column) const {
@@ -52,12 +54,8 @@ class PieceIo {
   int64_t limit() const { return limit_; }
   bool direct() const { return limit_ == INT64_MAX; }
 
-  struct Input {
-    const void* x;
-    const float* smooth;
-  };
   // Elements [column, column + n) of a row at `x_row`, with that row's smooth scales.
-  Input Read(const char* x_row, int64_t row, int64_t column, int64_t n) {
+  RowPiece Read(const char* x_row, int64_t row, int64_t column, int64_t n) {
     const char* x = x_row + column * plan_.x.step;
     if (!direct_x_) x = GatherX(x, n);
     return {x, plan_.smooth == nullptr ? nullptr : Smooth(row, column, n)};

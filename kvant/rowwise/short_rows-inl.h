@@ -177,7 +177,7 @@ struct NarrowRowsEncoder {
   template <class L>
   KVANT_INLINE typename L::I Encode(const In* at, const float*) const {
     const size_t j = static_cast<size_t>(at - x) / VectorLanes::N();
-    return EncodeFast<In, kFormat, kAsymmetric, std::is_same_v<In, float>, L>(
+    return EncodeFast<kFormat, kAsymmetric, std::is_same_v<In, float>, L>(
         L::Load(at), 1.0f, Of<L>(scale, j), Of<L>(inverse, j), kAsymmetric ? Of<L>(offset, j) : L::Set(0.0f));
   }
 
