@@ -1,5 +1,5 @@
-// dynamic_quant_update_scatter_ beside a copy of the same bytes (codes, scales, offsets) to the same slots, and beside dynamic_quant of the same
-// rows, written densely.
+// dynamic_quant_update_scatter_ beside a copy of the same bytes (codes, scales, offsets) to the same slots, and beside
+// dynamic_quant of the same rows, written densely.
 #include <fmt/format.h>
 
 #include <random>
