@@ -1,6 +1,6 @@
 #include "kvant/rowwise/rules.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 #include <string>
