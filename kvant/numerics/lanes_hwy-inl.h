@@ -40,13 +40,8 @@ struct VectorLanes {
   // Every target's instruction gives the second operand, or the NaN, where one of them is a NaN.
   static KVANT_INLINE F AtLeast(F v, F low) { return hn::Max(low, v); }
   static KVANT_INLINE F AtMost(F v, F high) { return hn::Min(high, v); }
-  static KVANT_INLINE F MulPowerOf2(F p, F n) {
-#if HWY_TARGET == HWY_AVX3
-    return F{_mm512_scalef_ps(p.raw, n.raw)};
-#else
-    const I power = Shl<23>(Bits(Add(n, Set(0x1.8p23f + 126))));
-    return Mul(Mul(p, FloatOf(power)), Set(2.0f));
-#endif
+  static KVANT_INLINE F MulPowerOf2(F p, F shifted) {
+    return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), SetI(0x7F800000)));
   }
   static KVANT_INLINE F MulAdd(F a, F b, F c) { return hn::MulAdd(a, b, c); }
   static KVANT_INLINE F NegMulAdd(F a, F b, F c) { return hn::NegMulAdd(a, b, c); }

@@ -32,8 +32,11 @@ struct ScalarLanes {
   // a * b + c and c - a * b, rounded once.
   static F MulAdd(F a, F b, F c) { return std::fma(a, b, c); }
   static F NegMulAdd(F a, F b, F c) { return std::fma(-a, b, c); }
-  // p * 2^n for an integer n from -124 to 128 and a p within [0.5, 2); infinity where it overflows.
-  static F MulPowerOf2(F p, F n) { return p * PowerBefore(n) * 2; }
+  // p * 2^n for a number p within [0.5, 2) and an integer n from -125 to 128, given as n + 1.5 * 2^23, whose lowest bits
+  // are those of n; infinity where it overflows.
+  static F MulPowerOf2(F p, F shifted) {
+    return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), 0x7F800000));
+  }
 
   static I AddI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
   static I SubI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }
@@ -71,10 +74,6 @@ struct ScalarLanes {
   static F ToFloat(I a) { return static_cast<float>(a); }
   // Nearest even; the argument lies within the range of int32.
   static I RoundToInt(F a) { return static_cast<I>(std::nearbyint(a)); }
-
- private:
-  // 2^(n - 1): the sum holds n + 126 in its lowest bits, and nothing else in the 9 that stay.
-  static F PowerBefore(F n) { return FloatOf(Shl<23>(Bits(n + (0x1.8p23f + 126)))); }
 };
 
 }  // namespace kvant

@@ -100,6 +100,7 @@ class Problem {
                  c_.columns, v + r * c_.columns);
     }
     swiglu::Piece piece{};
+    piece.smooth_mask = -1;
     piece.n = h_;
     for (int64_t r = 0; r < c_.rows; ++r) {
       piece.act = v + r * c_.columns;

@@ -58,8 +58,10 @@ bool FlushIsHarmless(const Plan& plan, const Ranges& r, const Made& made, float 
     const double most = Value(r.smooth.most);
     return most < 0x1p128 && static_cast<double>(scale) >= 0x1p-98 * largest * std::max(most, 1.0);
   }
-  if (!(static_cast<double>(r.least_scale) >= 0x1p-74 * largest)) return false;
-  return !(IsFp8(plan.encode.format) && plan.problem.quant_offset.present && !(r.least_offset >= 0x1p-44f));
+  const double least_scale = plan.problem.quant_scale.present ? Value(r.scale.least_or_zero) : 1;
+  if (!(least_scale >= 0x1p-74 * largest)) return false;
+  return !(IsFp8(plan.encode.format) && plan.problem.quant_offset.present &&
+           !(Value(r.offset.least_or_zero) >= 0x1p-44));
 }
 
 }  // namespace kvant::swiglu

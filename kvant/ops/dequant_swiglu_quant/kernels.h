@@ -18,6 +18,9 @@ struct Attributes {
   float limit = 0, alpha = 0, bias = 0;  // clamped modes only
 };
 
+// Factors that are absent: every index of such an array reads its start, which is as long as any block.
+inline constexpr int64_t kOnes = 256;
+
 // n >= 1 elements. Interleaved: act has 2 n elements and lin is not used; parameters are always apart.
 struct Piece {
   const void* act;
@@ -29,6 +32,9 @@ struct Piece {
   const void* lin_bias;
   float row_scale;
   const float* smooth;  // quant_scale of kDynamic, or ones
+  // Indices into weight scales and smooth are and-ed with these: 0 for kOnes ones.
+  int64_t weight_mask;
+  int64_t smooth_mask;
   int64_t n;
   float* s;
   // Null, or where the next pieces of act and lin are, of about n elements: they will be asked for.
@@ -44,10 +50,18 @@ struct Largest {
   int32_t x = 0;
 };
 
-// The smallest and largest magnitude that is not 0, as bits; INT32_MAX and 0 where there is none.
+// The smallest magnitude that is not 0, the largest, and the smallest of all, as bits; of nothing these.
 struct Magnitudes {
   int32_t least = INT32_MAX;
   int32_t most = 0;
+  int32_t least_or_zero = INT32_MAX;
+
+  void Merge(const Magnitudes& o) {
+    if (o.least < least) least = o.least;
+    if (o.most > most) most = o.most;
+    if (o.least_or_zero < least_or_zero) least_or_zero = o.least_or_zero;
+  }
+  void Add(int32_t magnitude) { Merge({magnitude != 0 ? magnitude : INT32_MAX, magnitude, magnitude}); }
 };
 
 using SwigluFunction = Largest (*)(const Piece&);

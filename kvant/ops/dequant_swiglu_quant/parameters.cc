@@ -1,7 +1,6 @@
 #include "kvant/ops/dequant_swiglu_quant/parameters.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "kvant/rowwise/pieces.h"
 
@@ -17,10 +16,18 @@ bool Direct(const Plan& plan, const Table& t) {
   return t.step == 4 && (t.dtype == DType::kFloat32 || t.dtype == DType::kInt32) && !Interleaved(plan);
 }
 
+struct NoFactors {
+  alignas(64) float values[kOnes] = {};
+  constexpr NoFactors() {
+    for (float& v : values) v = 1;
+  }
+};
+constexpr NoFactors kNoFactors;
+
 bool HasWeights(const Plan& plan) { return plan.x_dtype == DType::kInt32; }
 int64_t WeightBytes(const Plan& plan) {
   const Table& t = plan.problem.weight_scale;
-  return HasWeights(plan) && !(t.present && Direct(plan, t)) ? RoundUp(2 * plan.problem.columns * 4) : 0;
+  return t.present && !Direct(plan, t) ? RoundUp(2 * plan.problem.columns * 4) : 0;
 }
 int64_t BiasBytes(const Plan& plan) {
   const Table& t = plan.problem.bias;
@@ -31,7 +38,9 @@ bool SmoothIsDirect(const Plan& plan) {
   const Table& t = plan.problem.quant_scale;
   return Smooths(plan) && t.step == 4 && t.dtype == DType::kFloat32;
 }
-int64_t SmoothBytes(const Plan& plan) { return SmoothIsDirect(plan) ? 0 : RoundUp(plan.problem.columns * 4); }
+int64_t SmoothBytes(const Plan& plan) {
+  return Smooths(plan) && !SmoothIsDirect(plan) ? RoundUp(plan.problem.columns * 4) : 0;
+}
 
 // Elements of a table's row to 32 bits each.
 void Convert(const Table& t, const char* from, int64_t step, int64_t n, char* to) {
@@ -42,17 +51,17 @@ void Convert(const Table& t, const char* from, int64_t step, int64_t n, char* to
   }
 }
 
-// The least magnitude of a row of a static table.
-float Least(const Table& t, int64_t row, int64_t columns, float of_absent) {
-  if (!t.present) return of_absent;
-  float least = INFINITY;
+// The magnitudes of a row of a static table.
+Magnitudes RangeOf(const SwigluKernels& kernels, const Table& t, int64_t row, int64_t columns) {
+  Magnitudes range;
   const int64_t n = t.one_for_all_columns ? 1 : columns;
-  for (int64_t i = 0; i < n; ++i) {
-    float v;
-    ConvertToFloat(t.Row(row) + i * t.step, t.dtype, 0, 1, &v);
-    if (std::fabs(v) < least) least = std::fabs(v);
+  for (int64_t c = 0; c < n; c += kColumns) {
+    float values[kColumns];
+    const int64_t some = std::min(kColumns, n - c);
+    ConvertToFloat(t.Row(row) + c * t.step, t.dtype, t.step, some, values);
+    range.Merge(kernels.magnitudes(values, some));
   }
-  return least;
+  return range;
 }
 
 }  // namespace
@@ -68,16 +77,8 @@ Parameters::Parameters(const Plan& plan, char* memory)
   const Problem& p = plan.problem;
   varies_ = false;
   for (const Table* t : {&p.weight_scale, &p.bias, &p.quant_scale, &p.quant_offset}) varies_ |= t->rows > 1;
-  if (HasWeights(plan) && !p.weight_scale.present) {
-    float* ones = reinterpret_cast<float*>(weight_);
-    std::fill_n(ones, columns_, 1.0f);
-    act_scale_ = lin_scale_ = ones;
-  }
-  if (!Smooths(plan)) {
-    float* ones = reinterpret_cast<float*>(smooth_);
-    std::fill_n(ones, columns_, 1.0f);
-    smooth_now_ = ones;
-  }
+  if (!p.weight_scale.present) act_scale_ = lin_scale_ = kNoFactors.values;
+  if (!Smooths(plan)) smooth_now_ = kNoFactors.values;
 }
 
 void Parameters::Load(int64_t parameter_row) {
@@ -122,11 +123,14 @@ void Parameters::Point(int64_t column, Piece* piece) const {
   const auto at = [column](const void* p) {
     return p == nullptr ? nullptr : static_cast<const char*>(p) + column * 4;
   };
-  piece->act_scale = reinterpret_cast<const float*>(at(act_scale_));
-  piece->lin_scale = reinterpret_cast<const float*>(at(lin_scale_));
+  const bool weights = plan_.problem.weight_scale.present, smooths = Smooths(plan_);
+  piece->act_scale = static_cast<const float*>(act_scale_) + (weights ? column : 0);
+  piece->lin_scale = static_cast<const float*>(lin_scale_) + (weights ? column : 0);
+  piece->weight_mask = weights ? -1 : 0;
   piece->act_bias = at(act_bias_);
   piece->lin_bias = at(lin_bias_);
-  piece->smooth = smooth_now_ + column;
+  piece->smooth = smooth_now_ + (smooths ? column : 0);
+  piece->smooth_mask = smooths ? -1 : 0;
 }
 
 const Ranges& Parameters::ranges() {
@@ -137,18 +141,21 @@ const Ranges& Parameters::ranges() {
 
 void Parameters::Measure() {
   const auto both = [this](const void* act, const void* lin) {
-    const Magnitudes a = plan_.kernels->magnitudes(static_cast<const float*>(act), columns_);
+    Magnitudes a = plan_.kernels->magnitudes(static_cast<const float*>(act), columns_);
     const Magnitudes b = plan_.kernels->magnitudes(static_cast<const float*>(lin), columns_);
-    return Magnitudes{std::min(a.least, b.least), std::max(a.most, b.most)};
+    a.Merge(b);
+    return a;
   };
   const Problem& p = plan_.problem;
   ranges_ = {};
-  if (HasWeights(plan_)) ranges_.weight = both(act_scale_, lin_scale_);
+  if (HasWeights(plan_)) {
+    ranges_.weight = p.weight_scale.present ? both(act_scale_, lin_scale_) : plan_.kernels->magnitudes(kNoFactors.values, 1);
+  }
   if (plan_.bias == Bias::kFloat) ranges_.bias = both(act_bias_, lin_bias_);
   if (Smooths(plan_)) ranges_.smooth = plan_.kernels->magnitudes(smooth_now_, columns_);
   if (plan_.dynamic) return;
-  ranges_.least_scale = Least(p.quant_scale, row_, columns_, 1);
-  ranges_.least_offset = Least(p.quant_offset, row_, columns_, INFINITY);
+  if (p.quant_scale.present) ranges_.scale = RangeOf(*plan_.kernels, p.quant_scale, row_, columns_);
+  if (p.quant_offset.present) ranges_.offset = RangeOf(*plan_.kernels, p.quant_offset, row_, columns_);
 }
 
 }  // namespace kvant::swiglu

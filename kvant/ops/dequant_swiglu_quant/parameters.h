@@ -8,9 +8,8 @@ namespace kvant::swiglu {
 
 // Magnitudes of the numbers of a parameter row; what is absent has none.
 struct Ranges {
-  Magnitudes weight, bias, smooth;
-  // Static: zeros count as the least.
-  float least_scale = 1, least_offset = 0;
+  Magnitudes weight, bias, smooth;  // smooth: the quant_scale of dynamic rows
+  Magnitudes scale, offset;         // of static ones
 };
 
 class Parameters {

@@ -19,12 +19,12 @@ using L = ScalarLanes;
 int32_t Magnitude(float v) { return L::Bits(v) & INT32_MAX; }
 
 template <class In, Bias kBias>
-float Element(In x, const float* weight_scale, const void* bias, float row_scale, int64_t i) {
+float Element(In x, const float* weight_scale, const void* bias, const Piece& p, int64_t i) {
   if constexpr (!std::is_same_v<In, int32_t>) {
     return ToFloat32(x);
   } else {
     if constexpr (kBias == Bias::kInt32) x = L::AddI(x, static_cast<const int32_t*>(bias)[i]);
-    const float v = Dequantized<L>(x, weight_scale[i], row_scale);
+    const float v = Dequantized<L>(x, weight_scale[i & p.weight_mask], p.row_scale);
     return kBias == Bias::kFloat ? v + static_cast<const float*>(bias)[i] : v;
   }
 }
@@ -37,9 +37,11 @@ Largest Values(const Piece& p) {
   constexpr int64_t kStep = kInterleaved ? 2 : 1;
   Largest largest;
   for (int64_t i = 0; i < p.n; ++i) {
-    const float act = Element<In, kBias>(act_x[i * kStep], p.act_scale, p.act_bias, p.row_scale, i);
-    const float lin = Element<In, kBias>(lin_x[i * kStep], p.lin_scale, p.lin_bias, p.row_scale, i);
-    p.s[i] = Swiglu<L, kMode>(act, lin, p.attributes) * p.smooth[i];
+    const float act = Element<In, kBias>(act_x[i * kStep], p.act_scale, p.act_bias, p, i);
+    const float lin = Element<In, kBias>(lin_x[i * kStep], p.lin_scale, p.lin_bias, p, i);
+    const Gate<float> gate = GateOf<L, kMode>(act, p.attributes);
+    p.s[i] = gate.a / gate.divisor * LinearOf<L, kMode>(lin, p.attributes) *
+             p.smooth[i & p.smooth_mask];
     largest.s = std::max(largest.s, Magnitude(p.s[i]));
     largest.x = std::max({largest.x, Magnitude(act), Magnitude(lin)});
   }
@@ -48,11 +50,7 @@ Largest Values(const Piece& p) {
 
 Magnitudes RangeOf(const float* v, int64_t n) {
   Magnitudes m;
-  for (int64_t i = 0; i < n; ++i) {
-    const int32_t magnitude = Magnitude(v[i]);
-    if (magnitude != 0) m.least = std::min(m.least, magnitude);
-    m.most = std::max(m.most, magnitude);
-  }
+  for (int64_t i = 0; i < n; ++i) m.Add(Magnitude(v[i]));
   return m;
 }
 

@@ -85,11 +85,12 @@ KVANT_INLINE auto LoadBlock(const In* p) {
 }
 
 template <Bias kBias>
-KVANT_INLINE BlockLanes::F Dequantize(BlockLanes::I x, const float* weight_scale, const void* bias, float row_scale,
+KVANT_INLINE BlockLanes::F Dequantize(BlockLanes::I x, const float* weight_scale, const void* bias, const Piece& p,
                                       size_t i) {
   using L = BlockLanes;
   if constexpr (kBias == Bias::kInt32) x = L::AddI(x, L::LoadI(static_cast<const int32_t*>(bias) + i));
-  const L::F v = Dequantized<L>(x, L::Load(weight_scale + i), L::Set(row_scale));
+  const size_t at = i & static_cast<size_t>(p.weight_mask);
+  const L::F v = Dequantized<L>(x, L::Load(weight_scale + at), L::Set(p.row_scale));
   if constexpr (kBias == Bias::kFloat) return L::Add(v, L::Load(static_cast<const float*>(bias) + i));
   return v;
 }
@@ -98,30 +99,42 @@ KVANT_INLINE BlockLanes::F Dequantize(BlockLanes::I x, const float* weight_scale
 template <class In>
 inline constexpr bool kMeasuresX = std::is_same_v<In, float> || std::is_same_v<In, BFloat16>;
 
-// Elements [i, i + kVectors * N).
+template <class In, Bias kBias>
+KVANT_INLINE BlockLanes::F ElementsOf(std::conditional_t<std::is_same_v<In, int32_t>, BlockLanes::I, BlockLanes::F> x,
+                                      const float* weight_scale, const void* bias, const Piece& p, size_t i) {
+  if constexpr (std::is_same_v<In, int32_t>) {
+    return Dequantize<kBias>(x, weight_scale, bias, p, i);
+  } else {
+    return x;
+  }
+}
+
+template <class In>
+KVANT_INLINE void MeasureX(BlockLanes::F v, V::I& largest_x) {
+  using L = BlockLanes;
+  if constexpr (kMeasuresX<In>) largest_x = MaxOfBlock(L::And(L::Bits(v), L::SetI(INT32_MAX)), largest_x);
+}
+
+// Of elements [i, i + kVectors * N).
 template <class In, Bias kBias, SwigluMode kMode>
-KVANT_INLINE void SwigluBlock(const Piece& p, size_t i, V::I& largest_s, V::I& largest_x) {
+KVANT_INLINE Gate<BlockLanes::F> GateBlock(const Piece& p, size_t i, V::I& largest_x) {
+  constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
+  const In* at = static_cast<const In*>(p.act) + (kInterleaved ? 2 * i : i);
+  const BlockLanes::F act =
+      ElementsOf<In, kBias>(LoadBlock<kInterleaved, false>(at), p.act_scale, p.act_bias, p, i);
+  MeasureX<In>(act, largest_x);
+  return GateOf<BlockLanes, kMode>(act, p.attributes);
+}
+
+template <class In, Bias kBias, SwigluMode kMode>
+KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F quotient, V::I& largest_s, V::I& largest_x) {
   using L = BlockLanes;
   constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
-  const In* act_at = static_cast<const In*>(p.act) + (kInterleaved ? 2 * i : i);
-  const In* lin_at = kInterleaved ? act_at : static_cast<const In*>(p.lin) + i;
-  const auto act_x = LoadBlock<kInterleaved, false>(act_at);
-  const auto lin_x = LoadBlock<kInterleaved, true>(lin_at);
-  const auto magnitude = [](L::F v) HWY_ATTR __attribute__((always_inline)) {
-    return L::And(L::Bits(v), L::SetI(INT32_MAX));
-  };
-  L::F s;
-  if constexpr (std::is_same_v<In, int32_t>) {
-    s = Swiglu<L, kMode>(Dequantize<kBias>(act_x, p.act_scale, p.act_bias, p.row_scale, i),
-                         Dequantize<kBias>(lin_x, p.lin_scale, p.lin_bias, p.row_scale, i), p.attributes);
-  } else {
-    s = Swiglu<L, kMode>(act_x, lin_x, p.attributes);
-    if constexpr (kMeasuresX<In>) {
-      largest_x = MaxOfBlock(L::MaxI(magnitude(act_x), magnitude(lin_x)), largest_x);
-    }
-  }
-  s = L::Mul(s, L::Load(p.smooth + i));
-  largest_s = MaxOfBlock(magnitude(s), largest_s);
+  const In* at = kInterleaved ? static_cast<const In*>(p.act) + 2 * i : static_cast<const In*>(p.lin) + i;
+  const L::F lin = ElementsOf<In, kBias>(LoadBlock<kInterleaved, true>(at), p.lin_scale, p.lin_bias, p, i);
+  MeasureX<In>(lin, largest_x);
+  const L::F s = L::Mul(L::Mul(quotient, LinearOf<L, kMode>(lin, p.attributes)), L::Load(p.smooth + (i & static_cast<size_t>(p.smooth_mask))));
+  largest_s = MaxOfBlock(L::And(L::Bits(s), L::SetI(INT32_MAX)), largest_s);
   StoreBlock(s, p.s + i);
 }
 
@@ -146,13 +159,16 @@ KVANT_INLINE Largest WholeBlocks(const Piece& p) {
   constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
   const size_t n = static_cast<size_t>(p.n), block = kVectors * V::N();
   V::I largest_s = V::SetI(0), largest_x = V::SetI(0);
+  const auto one = [&](size_t i) HWY_ATTR __attribute__((always_inline)) {
+    const Gate<BlockLanes::F> gate = GateBlock<In, kBias, kMode>(p, i, largest_x);
+    FinishBlock<In, kBias, kMode>(p, i, BlockLanes::Div(gate.a, gate.divisor), largest_s, largest_x);
+  };
   size_t i = 0;
   for (; i + block <= n; i += block) {
     FetchAhead<In, kInterleaved>(p, i, block);
-    SwigluBlock<In, kBias, kMode>(p, i, largest_s, largest_x);
+    one(i);
   }
-  // The last block overlaps the one before it.
-  if (i < n) SwigluBlock<In, kBias, kMode>(p, n - block, largest_s, largest_x);
+  if (i < n) one(n - block);  // overlaps the block before it
   const V::DI d;
   return {hn::GetLane(hn::MaxOfLanes(d, largest_s)), hn::GetLane(hn::MaxOfLanes(d, largest_x))};
 }
@@ -174,14 +190,16 @@ HWY_NOINLINE Largest ShortPiece(Piece p) {
   copy(act, p.act, kInterleaved ? 2 : 1);
   if constexpr (!kInterleaved) copy(lin, p.lin, 1);
   if constexpr (std::is_same_v<In, int32_t>) {
-    copy(act_scale, p.act_scale, 1);
-    copy(lin_scale, p.lin_scale, 1);
+    if (p.weight_mask != 0) {
+      copy(act_scale, p.act_scale, 1);
+      copy(lin_scale, p.lin_scale, 1);
+    }
   }
   if constexpr (kBias != Bias::kNone) {
     copy(act_bias, p.act_bias, 1);
     copy(lin_bias, p.lin_bias, 1);
   }
-  copy(smooth, p.smooth, 1);
+  if (p.smooth_mask != 0) copy(smooth, p.smooth, 1);
   float* to = p.s;
   p.s = s;
   p.n = static_cast<int64_t>(block);
@@ -202,23 +220,22 @@ inline swiglu::Magnitudes RangeOf(const float* v, int64_t count) {
   swiglu::Magnitudes range;
   // Of 0 the magnitude less 1, without sign, is the largest there is.
   const V::I flip = V::SetI(INT32_MIN), all = V::SetI(INT32_MAX);
-  V::I least = all, most = V::SetI(0);
+  V::I least = all, least_or_zero = all, most = V::SetI(0);
   size_t i = 0;
   for (; i + N <= n; i += N) {
     const V::I magnitude = V::And(V::Bits(V::Load(v + i)), all);
     least = V::MinI(least, V::Xor(V::SubI(magnitude, V::SetI(1)), flip));
+    least_or_zero = V::MinI(least_or_zero, magnitude);
     most = V::MaxI(most, magnitude);
   }
   const V::DI d;
   const auto less_one = static_cast<int32_t>(static_cast<uint32_t>(hn::GetLane(hn::MinOfLanes(d, least))) ^ 0x80000000u);
-  if (less_one >= 0) range.least = less_one + 1;
-  range.most = hn::GetLane(hn::MaxOfLanes(d, most));
+  range = {less_one >= 0 ? less_one + 1 : INT32_MAX, hn::GetLane(hn::MaxOfLanes(d, most)),
+           hn::GetLane(hn::MinOfLanes(d, least_or_zero))};
   for (; i < n; ++i) {
     int32_t magnitude;
     std::memcpy(&magnitude, v + i, sizeof(magnitude));
-    magnitude &= INT32_MAX;
-    if (magnitude != 0 && magnitude < range.least) range.least = magnitude;
-    if (magnitude > range.most) range.most = magnitude;
+    range.Add(magnitude & INT32_MAX);
   }
   return range;
 }
