@@ -19,7 +19,8 @@ TARGET_INCLUDE = re.compile(r'^\s*#\s*define\s+HWY_TARGET_INCLUDE\s+"([^"]+)"')
 
 # Who may include a library: pattern of the include, pattern of the including file, the rule in words.
 LIBRARIES = [
-    (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$", "PyTorch is for torch.cc only"),
+    (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$|^kvant/torch/", "PyTorch is for torch.cc and kvant/torch"),
+    (r"^kvant/torch/", r"(^|/)torch\.cc$|^kvant/torch/", "the bindings are for torch.cc and kvant/torch"),
     (
         r"^hwy/",
         r"(^|/)cpu[a-z0-9_]*\.cc$|-inl\.h$|^kvant/core/target\.cc$|^kvant/numerics/dispatch\.h$|[/_](test|bench)\.cc$",
