@@ -126,7 +126,8 @@ TensorSpec In(DType storage, TensorSpec bytes) {
 ConstTensorView Reader::In(const char* name, const Tensor& t) const {
   const Dtypes* dtype = Find(TorchDtype(t));
   if (dtype == nullptr) {
-    Check(Status::InvalidType(std::string(op_) + ": " + name + " is " + DtypeName(t) + ", a dtype kvant does not know"));
+    Check(
+        Status::InvalidType(std::string(op_) + ": " + name + " is " + DtypeName(t) + ", a dtype kvant does not know"));
   }
   if (!t.is_cpu()) Check(Status::InvalidValue(std::string(op_) + ": " + name + " is not a CPU tensor"));
   const Dims dims = DimsOf(t);
@@ -142,9 +143,7 @@ TensorView Reader::Out(const char* name, const Tensor& t) const {
   return {t.mutable_data_ptr(), view.dtype(), view.shape(), view.strides()};
 }
 
-TensorView Reader::Out(const char* name, const Maybe& t) const {
-  return t.has_value() ? Out(name, *t) : TensorView();
-}
+TensorView Reader::Out(const char* name, const Maybe& t) const { return t.has_value() ? Out(name, *t) : TensorView(); }
 
 TensorView Reader::OutBytes(const Tensor& t, DType stands_for) const {
   const Dims dims = DimsOf(t);

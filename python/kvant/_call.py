@@ -29,15 +29,18 @@ def call(op: Any, *args: Any) -> Any:
 
 class _NoGradient(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, result: torch.Tensor) -> torch.Tensor:  # noqa: ARG004
+    def forward(ctx: Any, source: torch.Tensor, result: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(source)
         return result.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor) -> Any:  # noqa: ARG004
-        return torch.ops.kvant._no_gradient(grad)
+    def backward(ctx: Any, grad: torch.Tensor) -> Any:
+        (source,) = ctx.saved_tensors
+        return torch.ops.kvant._no_gradient(grad, source), None
 
 
-def no_gradient(result: torch.Tensor) -> torch.Tensor:
-    """Of a result that torch thinks has a gradient: backpropagation through it says that it has none."""
-    tracked: torch.Tensor = _NoGradient.apply(result)  # type: ignore[no-untyped-call]
+def no_gradient(result: torch.Tensor, *inputs: torch.Tensor | None) -> torch.Tensor:
+    """Of a result of inputs that have gradients: backpropagation through it says that kvant has none."""
+    source = next(t for t in inputs if t is not None and t.requires_grad)
+    tracked: torch.Tensor = _NoGradient.apply(source, result.detach())  # type: ignore[no-untyped-call]
     return tracked

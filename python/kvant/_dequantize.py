@@ -61,7 +61,7 @@ def dequantize(
         return out
     number = dtype_code(dtype)
     x: Tensor = call(_ops.dequantize.default, y, scale, offset, code, mode, group_size, number, negate_offset)
-    return no_gradient(x) if x.requires_grad else x
+    return no_gradient(x, y, scale, offset) if x.requires_grad else x
 
 
 def dequantize_gather(
@@ -114,7 +114,7 @@ def dequantize_gather(
         call(_ops.dequantize_gather_out.default, *tables, out, *numbers, negate_offset)
         return out
     x: Tensor = call(_ops.dequantize_gather.default, *tables, *numbers, dtype_code(dtype), negate_offset)
-    return no_gradient(x) if x.requires_grad else x
+    return no_gradient(x, *tables) if x.requires_grad else x
 
 
 def pack_int4(codes: Tensor, *, as_int32: bool = False, out: Tensor | None = None) -> Tensor:

@@ -113,10 +113,10 @@ def dynamic_quant(
         return (y, scale) if offset is None else (y, scale, offset)
     if symmetric:
         y, scale = call(_symmetric, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)
-        return y, no_gradient(scale) if scale.requires_grad else scale
+        return y, no_gradient(scale, x, smooth_scales) if scale.requires_grad else scale
     y, scale, offset = call(_asymmetric, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)
     if scale.requires_grad:
-        return y, no_gradient(scale), no_gradient(offset)
+        return y, no_gradient(scale, x, smooth_scales), no_gradient(offset, x, smooth_scales)
     return y, scale, offset
 
 

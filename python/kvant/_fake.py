@@ -186,8 +186,8 @@ def _(
 
 
 @register_fake("kvant::_no_gradient")
-def _(grad: Tensor) -> Tensor:
-    return torch.empty_like(grad)
+def _(grad: Tensor, source: Tensor) -> Tensor:
+    return source.new_empty(source.shape)
 
 
 def _writes(*_args: Any, **_kwargs: Any) -> None:

@@ -23,4 +23,4 @@ def load() -> None:
     import torch
 
     check_torch(torch.__version__)
-    torch.ops.load_library(str(TORCH_LIBRARY))
+    torch.ops.load_library(str(TORCH_LIBRARY))  # type: ignore[no-untyped-call]

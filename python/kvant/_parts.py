@@ -35,7 +35,9 @@ def row_minmax(
         call(_ops.row_minmax_out.default, x, smooth_scales, group_index, low, high, mode, group_size)
         return low, high
     low, high = call(_ops.row_minmax.default, x, smooth_scales, group_index, mode, group_size)
-    return (no_gradient(low), no_gradient(high)) if low.requires_grad else (low, high)
+    return (
+        (no_gradient(low, x, smooth_scales), no_gradient(high, x, smooth_scales)) if low.requires_grad else (low, high)
+    )
 
 
 def row_amax(
@@ -47,9 +49,10 @@ def row_amax(
     group_size: int = 0,
     out: Tensor | None = None,
 ) -> Tensor:
-    """max|x'| over what shares one scale in `dynamic_quant`, which has the arguments; float32 in the shape of that scale.
+    """max|x'| over what shares one scale in `dynamic_quant`, which has the arguments.
 
-    A NaN makes it NaN; no elements give 0. `out` is a tensor to write to. Raises what `dynamic_quant` does.
+    It is float32 in the shape of that scale. A NaN makes it NaN; no elements give 0. `out` is a tensor to write to.
+    Raises what `dynamic_quant` does.
 
     >>> import torch, kvant
     >>> kvant.row_amax(torch.tensor([[-1.0, 0.5], [3.0, 2.0]]))
@@ -60,7 +63,7 @@ def row_amax(
         call(_ops.row_amax_out.default, x, smooth_scales, group_index, out, mode, group_size)
         return out
     amax: Tensor = call(_ops.row_amax.default, x, smooth_scales, group_index, mode, group_size)
-    return no_gradient(amax) if amax.requires_grad else amax
+    return no_gradient(amax, x, smooth_scales) if amax.requires_grad else amax
 
 
 def params_from_minmax(
@@ -71,7 +74,7 @@ def params_from_minmax(
     dst_type_max: float = 0.0,
     out: Sequence[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """(scale, offset) from the smallest and largest values: scale = max((max - min) / R, 1e-12), offset = D - max / scale.
+    """(scale, offset) from min and max: scale = max((max - min) / R, 1e-12), offset = D - max / scale.
 
     All are float32 of one shape; (inf, -inf), no elements, counts as the single value 0. `out` is (scale, offset) to
     write to and may be (min, max) itself. Raises TypeError for another dtype, ValueError for shapes that differ.
@@ -86,7 +89,7 @@ def params_from_minmax(
         call(_ops.params_from_minmax_out.default, min, max, scale, offset, code, dst_type_max)
         return scale, offset
     scale, offset = call(_ops.params_from_minmax.default, min, max, code, dst_type_max)
-    return (no_gradient(scale), no_gradient(offset)) if scale.requires_grad else (scale, offset)
+    return (no_gradient(scale, min, max), no_gradient(offset, min, max)) if scale.requires_grad else (scale, offset)
 
 
 def params_from_amax(
@@ -105,7 +108,7 @@ def params_from_amax(
         call(_ops.params_from_amax_out.default, amax, out, code, dst_type_max)
         return out
     scale: Tensor = call(_ops.params_from_amax.default, amax, code, dst_type_max)
-    return no_gradient(scale) if scale.requires_grad else scale
+    return no_gradient(scale, amax) if scale.requires_grad else scale
 
 
 def quantize_with_params(
@@ -120,7 +123,7 @@ def quantize_with_params(
     group_size: int = 0,
     out: Tensor | None = None,
 ) -> Tensor:
-    """y = cast(x' / scale + offset), without offset cast(x' / scale): the codes of `dynamic_quant` for given parameters.
+    """y = cast(x' / scale + offset), without offset cast(x' / scale): `dynamic_quant` with given parameters.
 
     scale and offset are float32 in the shape that `dynamic_quant` gives them; the other arguments, the result and the
     errors are its own. A scale of 0 without offset makes every code 0. `out` is a tensor to write to.
@@ -137,4 +140,4 @@ def quantize_with_params(
         return out
     op = _ops.quantize_with_params.default
     y: Tensor = call(op, x, scale, offset, smooth_scales, group_index, code, mode, group_size)
-    return no_gradient(y) if y.requires_grad else y
+    return no_gradient(y, x, scale, offset, smooth_scales) if y.requires_grad else y

@@ -21,7 +21,9 @@ def quantize(
     round_mode: RoundMode = "rint",
     out: Tensor | None = None,
 ) -> Tensor:
-    """y = cast(x / scale + zero_point), with reciprocal_scale cast(x * scale + zero_point); parameters run along `axis`.
+    """y = cast(x / scale[k] + zero_point[k]), with reciprocal_scale cast(x * scale[k] + zero_point[k]).
+
+    k runs along `axis`.
 
     Args:
         x: float16, bfloat16 or float32, rank >= 1, any strides.
@@ -50,4 +52,4 @@ def quantize(
         call(_into, x, quant_scales, quant_zero_points, out, code, axis, rounding, reciprocal_scale)
         return out
     y: Tensor = call(_functional, x, quant_scales, quant_zero_points, code, axis, rounding, reciprocal_scale)
-    return no_gradient(y) if y.requires_grad else y
+    return no_gradient(y, x, quant_scales, quant_zero_points) if y.requires_grad else y

@@ -51,7 +51,7 @@ def scatter_update(
     """
     mode = index_mode_code(index_mode)
     out: Tensor = call(_update, self, indices, updates, axis, mode, index_policy_code(index_policy))
-    return no_gradient(out) if out.requires_grad else out
+    return no_gradient(out, self, updates) if out.requires_grad else out
 
 
 def scatter_update_(
@@ -133,7 +133,7 @@ def quant_scatter(
     policy = index_policy_code(index_policy)
     numbers = (code, axis, quant_axis, rounding, mode, policy)
     out: Tensor = call(_quant, self, indices, updates, quant_scales, quant_zero_points, *numbers, reciprocal_scale)
-    return no_gradient(out) if out.requires_grad else out
+    return no_gradient(out, self, updates, quant_scales, quant_zero_points) if out.requires_grad else out
 
 
 def quant_scatter_(

@@ -38,8 +38,8 @@ Tensor Functional(const Tensor& var, const Tensor& var_scale, const Maybe& var_o
 }
 
 void Into(const Tensor& var, const Tensor& var_scale, const Maybe& var_offset, const Tensor& indices, const Tensor& x,
-          int64_t dst_type, int64_t axis, int64_t length, int64_t group_size, int64_t index_mode,
-          int64_t index_policy, bool negate_offset) {
+          int64_t dst_type, int64_t axis, int64_t length, int64_t group_size, int64_t index_mode, int64_t index_policy,
+          bool negate_offset) {
   DequantizeGatherArgs args = Read(var, var_scale, var_offset, indices, dst_type, axis, length, group_size, index_mode,
                                    index_policy, negate_offset);
   args.x = kRead.Out("x", x);

@@ -30,9 +30,8 @@ Args Read(const Reader& read, const Tensor& indices, const Tensor& updates, cons
 Tensor Functional(const Tensor& dest, const Tensor& indices, const Tensor& updates, const Tensor& quant_scales,
                   const Maybe& quant_zero_points, int64_t dst_type, int64_t axis, int64_t quant_axis,
                   int64_t round_mode, int64_t index_mode, int64_t index_policy, bool reciprocal_scale) {
-  auto args =
-      Read<QuantScatterArgs>(kRead, indices, updates, quant_scales, quant_zero_points, dst_type, axis, quant_axis,
-                             round_mode, index_mode, index_policy, reciprocal_scale);
+  auto args = Read<QuantScatterArgs>(kRead, indices, updates, quant_scales, quant_zero_points, dst_type, axis,
+                                     quant_axis, round_mode, index_mode, index_policy, reciprocal_scale);
   args.self = kRead.In("self", dest);
   TensorSpec spec;
   Check(InferQuantScatter(args, &spec));
@@ -45,9 +44,8 @@ Tensor Functional(const Tensor& dest, const Tensor& indices, const Tensor& updat
 void InPlace(const Tensor& dest, const Tensor& indices, const Tensor& updates, const Tensor& quant_scales,
              const Maybe& quant_zero_points, int64_t dst_type, int64_t axis, int64_t quant_axis, int64_t round_mode,
              int64_t index_mode, int64_t index_policy, bool reciprocal_scale) {
-  auto args =
-      Read<QuantScatterInPlaceArgs>(kInPlace, indices, updates, quant_scales, quant_zero_points, dst_type, axis,
-                                    quant_axis, round_mode, index_mode, index_policy, reciprocal_scale);
+  auto args = Read<QuantScatterInPlaceArgs>(kInPlace, indices, updates, quant_scales, quant_zero_points, dst_type, axis,
+                                            quant_axis, round_mode, index_mode, index_policy, reciprocal_scale);
   args.self = kInPlace.Out("self", dest);
   Check(QuantScatterInPlace(args, Exec()));
 }

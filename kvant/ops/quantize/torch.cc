@@ -34,8 +34,8 @@ Tensor Functional(const Tensor& x, const Tensor& quant_scales, const Maybe& quan
 
 void Into(const Tensor& x, const Tensor& quant_scales, const Maybe& quant_zero_points, const Tensor& y,
           int64_t dst_type, int64_t axis, int64_t round_mode, bool reciprocal_scale) {
-  QuantizeArgs args = Read(x, quant_scales, quant_zero_points, kRead.FormatCode(dst_type).format, axis, round_mode,
-                           reciprocal_scale);
+  QuantizeArgs args =
+      Read(x, quant_scales, quant_zero_points, kRead.FormatCode(dst_type).format, axis, round_mode, reciprocal_scale);
   args.y = kRead.Out("y", y);
   Check(Quantize(args, Exec()));
 }

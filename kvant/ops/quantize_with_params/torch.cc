@@ -35,8 +35,8 @@ Tensor Functional(const Tensor& x, const Tensor& scale, const Maybe& offset, con
 
 void Into(const Tensor& x, const Tensor& scale, const Maybe& offset, const Maybe& smooth_scales,
           const Maybe& group_index, const Tensor& y, int64_t dst_type, int64_t quant_mode, int64_t group_size) {
-  QuantizeWithParamsArgs args = Read(x, scale, offset, smooth_scales, group_index, kRead.FormatCode(dst_type).format,
-                                     quant_mode, group_size);
+  QuantizeWithParamsArgs args =
+      Read(x, scale, offset, smooth_scales, group_index, kRead.FormatCode(dst_type).format, quant_mode, group_size);
   args.y = kRead.Out("y", y);
   Check(QuantizeWithParams(args, Exec()));
 }
