@@ -41,8 +41,10 @@ def is_test(path: str) -> bool:
 
 
 def layer(path: str) -> int:
-    """Position in LAYERS; files of kvant/ itself and everything outside come after the last."""
+    """Position in LAYERS; files of kvant/ itself, torch.cc and everything outside come after the last."""
     parts = PurePosixPath(path).parts
+    if parts[-1] == "torch.cc":
+        return len(LAYERS)
     if len(parts) > 2 and parts[0] == "kvant" and parts[1] in LAYERS:
         return LAYERS.index(parts[1])
     return len(LAYERS)
