@@ -51,7 +51,7 @@ def test_quantize_and_back(backend: str, layout: Any, dst_type: Any) -> None:
 @backends
 def test_int4_words_and_groups(backend: str) -> None:
     def run(x: Tensor, ends: Tensor, experts: Tensor) -> tuple[Tensor, ...]:
-        y, scale, offset = kvant.dynamic_quant(x, dst_type="int4", group_size=8)
+        y, scale, _ = kvant.dynamic_quant(x, dst_type="int4", group_size=8)
         packed = kvant.pack_int4(kvant.unpack_int4(y), as_int32=True)
         return packed, y.view(torch.int32), scale, *kvant.dynamic_quant(x, smooth_scales=experts, group_index=ends)
 
