@@ -1,62 +1,17 @@
 #include "cli/arguments.h"
 
-#include <fmt/core.h>
-
-#include <CLI/CLI.hpp>
-
-#include "cli/cmd_bench.h"
+#include "cli/arguments_bench.h"
 #include "cli/cmd_compare.h"
 #include "cli/cmd_demo.h"
 #include "cli/cmd_dequantize.h"
 #include "cli/cmd_inspect.h"
 #include "cli/cmd_quantize.h"
 #include "cli/cmd_targets.h"
-#include "cli/io/message.h"
+#include "cli/options.h"
 #include "kvant/core/version.h"
 
 namespace kvant::cli {
 namespace {
-
-using Run = std::function<Status()>;
-
-// An option whose texts `parse` (bool(std::string_view, T*)) understands, or else `expected` says what it takes. Given
-// once or more often, it replaces the list.
-template <class T, class Parse>
-CLI::Option* AddList(CLI::App* app, const std::string& name, const std::string& what, std::vector<T>* values,
-                     Parse parse, const std::string& expected, const std::string& help) {
-  return app
-      ->add_option_function<std::vector<std::string>>(
-          name,
-          [=](const std::vector<std::string>& texts) {
-            values->clear();
-            for (const std::string& text : texts) {
-              if (!parse(text, &values->emplace_back())) {
-                throw CLI::ValidationError(name, fmt::format("'{}' is not {}", Printable(text), expected));
-              }
-            }
-          },
-          help)
-      ->option_text(what)
-      ->allow_extra_args(false);
-}
-
-// The same for one value.
-template <class T, class Parse>
-CLI::Option* AddParsed(CLI::App* app, const std::string& name, const std::string& what, T* value, Parse parse,
-                       const std::string& expected, const std::string& help) {
-  return app
-      ->add_option_function<std::string>(
-          name,
-          [=](const std::string& text) {
-            if (!parse(text, value)) {
-              throw CLI::ValidationError(name, fmt::format("'{}' is not {}", Printable(text), expected));
-            }
-          },
-          help)
-      ->option_text(what);
-}
-
-constexpr const char* kFormatNames = "int8, int4, float8_e4m3fn, float8_e5m2 or hifloat8";
 
 void AddSelection(CLI::App* app, Selection* selection) {
   app->add_option("--tensor", selection->names, "only this tensor; may be given several times")
@@ -70,27 +25,10 @@ void AddSelection(CLI::App* app, Selection* selection) {
       ->allow_extra_args(false);
 }
 
-void AddThreads(CLI::App* app, int* threads, const std::string& help = "default: all of the machine") {
-  app->add_option("--threads", *threads, help)->option_text("N")->check(CLI::Range(1, 4096));
-}
-
 void AddBlockBytes(CLI::App* app, int64_t* bytes) {
   app->add_option("--block-bytes", *bytes, "input held in memory at a time; default 64 million; changes no result")
       ->option_text("N")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-}
-
-void AddJson(CLI::App* app, bool* json) { app->add_flag("--json", *json, "print JSON"); }
-
-// The option `--symmetric` or `--asymmetric`; `value` stays as it is without either.
-template <class T>
-void AddSymmetry(CLI::App* app, T* value) {
-  CLI::Option* const symmetric = app->add_flag_callback(
-      "--symmetric", [value] { *value = true; }, "scale only: x ~ code * scale");
-  CLI::Option* const asymmetric = app->add_flag_callback(
-      "--asymmetric", [value] { *value = false; }, "scale and offset: x ~ (code - offset) * scale");
-  symmetric->option_text(" ");  // not what it excludes
-  asymmetric->option_text(" ")->excludes(symmetric);
 }
 
 void AddQuantize(CLI::App* root, Run* run) {
@@ -209,30 +147,6 @@ Examples:
   app->callback([o, run] { *run = [o] { return RunTargets(*o); }; });
 }
 
-void AddBench(CLI::App* root, Run* run) {
-  CLI::App* const app = root->add_subcommand("bench", "Time dynamic quantization beside a copy of the same bytes");
-  const auto o = std::make_shared<BenchOptions>();
-  AddList(app, "--shape", "RxC", &o->shapes, ParseBenchShape, "ROWSxCOLUMNS, like 128x7168",
-          "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096");
-  AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
-  AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames,
-          "several times too; default int8, int4, float8_e4m3fn and hifloat8");
-  AddSymmetry(app, &o->symmetric);
-  AddThreads(app, &o->threads, "of kvant and of the copy; default 1");
-  app->add_option("--seconds", o->seconds, "for each line; default 0.3")
-      ->option_text("S")
-      ->check(CLI::Range(0.001, 3600.0));
-  AddJson(app, &o->json);
-  app->footer(
-      R"(Median times. "of copy" is the share of the speed of a copy that reads and writes the same bytes, timed in turns with
-the operator, with normal stores and with stores that bypass the cache. Without --symmetric or --asymmetric integers are
-asymmetric and the other formats symmetric.
-
-Example:
-  kvant bench --shape 128x7168 --dst int4 --dtype bfloat16 --threads 2)");
-  app->callback([o, run] { *run = [o] { return RunBench(*o); }; });
-}
-
 void AddDemo(CLI::App* root, Run* run, const char* program) {
   CLI::App* const app = root->add_subcommand("demo", "Quantize real activations in every format: sizes, errors, speed");
   const auto o = std::make_shared<DemoOptions>();
@@ -275,6 +189,7 @@ Examples:
   AddCompare(&app, run);
   AddTargets(&app, run);
   AddBench(&app, run);
+  AddBenchCache(&app, run);
   AddDemo(&app, run, argc > 0 ? argv[0] : "kvant");
   try {
     app.parse(argc, argv);
@@ -288,7 +203,8 @@ Examples:
   }
   if (*run) return std::nullopt;
   fmt::print(stderr,
-             "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench or demo (kvant --help)\n");
+             "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench, bench-cache or demo "
+             "(kvant --help)\n");
   return kExitUser;
 }
 

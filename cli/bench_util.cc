@@ -4,6 +4,8 @@
 #include <chrono>
 #include <vector>
 
+#include "kvant/core/half.h"
+#include "kvant/core/visit.h"
 #include "kvant/testing/copy_roof.h"
 
 namespace kvant::cli {
@@ -19,13 +21,11 @@ double Median(std::vector<double> values) {
 
 }  // namespace
 
-Status MeasureBesideCopy(const std::function<Status()>& op, const Traffic& traffic, const ParallelFor& parallel,
-                         double budget_seconds, Timing* timing) {
-  const auto copy = [&](testing::RoofStores stores) {
-    testing::MoveBytes(parallel, traffic.from, traffic.read_bytes, traffic.to, traffic.write_bytes, stores);
-  };
+Status MeasureBeside(const std::function<Status()>& op, const std::function<void(bool)>& copy, double budget_seconds,
+                     Timing* timing) {
+  constexpr bool kNormal = false, kStreaming = true;
   // The copies go first: op's results are what remains.
-  copy(testing::RoofStores::kNormal);
+  copy(kNormal);
   KVANT_RETURN_IF_ERROR(op());
   const double before = Now();
   KVANT_RETURN_IF_ERROR(op());
@@ -37,12 +37,12 @@ Status MeasureBesideCopy(const std::function<Status()>& op, const Traffic& traff
   const double end = Now() + budget_seconds;
   do {
     const double a = Now();
-    for (int64_t i = 0; i < calls; ++i) copy(testing::RoofStores::kNormal);
+    for (int64_t i = 0; i < calls; ++i) copy(kNormal);
     const double b = Now();
-    for (int64_t i = 0; i < calls; ++i) copy(testing::RoofStores::kStreaming);
+    for (int64_t i = 0; i < calls; ++i) copy(kStreaming);
     const double c = Now();
     // The streamed lines have left the cache, and the operator would pay for bringing them back.
-    copy(testing::RoofStores::kNormal);
+    copy(kNormal);
     const double d = Now();
     for (int64_t i = 0; i < calls; ++i) KVANT_RETURN_IF_ERROR(op());
     seconds.push_back((Now() - d) / each);
@@ -53,6 +53,34 @@ Status MeasureBesideCopy(const std::function<Status()>& op, const Traffic& traff
   } while (Now() < end || seconds.size() < 5);
   *timing = {Median(seconds), Median(copies), Median(streams), Median(of_copy), Median(of_streaming)};
   return {};
+}
+
+Status MeasureBesideCopy(const std::function<Status()>& op, const Traffic& traffic, const ParallelFor& parallel,
+                         double budget_seconds, Timing* timing) {
+  const auto copy = [&](bool streaming) {
+    const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+    testing::MoveBytes(parallel, traffic.from, traffic.read_bytes, traffic.to, traffic.write_bytes, stores);
+  };
+  return MeasureBeside(op, copy, budget_seconds, timing);
+}
+
+void FillActivations(DType dtype, int64_t n, char* data) {
+  // A million of them, repeated: making more would take longer than measuring.
+  constexpr int64_t kPeriod = 1'000'003;
+  VisitFloat(dtype, [&](auto element) {
+    using T = decltype(element);
+    auto* const x = reinterpret_cast<T*>(data);
+    uint64_t state = 1;
+    const auto uniform = [&] {
+      state = state * 6364136223846793005u + 1442695040888963407u;
+      return static_cast<float>(state >> 40) * 0x1p-24f - 0.5f;
+    };
+    for (int64_t i = 0; i < std::min(n, kPeriod); ++i) {
+      const float normal = 1.7f * (uniform() + uniform() + uniform() + uniform());
+      x[i] = FromFloat32<T>(i % 997 == 0 ? 12 * normal : normal);
+    }
+    for (int64_t i = kPeriod; i < n; ++i) x[i] = x[i - kPeriod];
+  });
 }
 
 }  // namespace kvant::cli

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 
+#include "kvant/core/dtype.h"
 #include "kvant/core/parallel.h"
 #include "kvant/core/status.h"
 
@@ -28,10 +29,17 @@ struct Timing {
   double BytesPerSecond(const Traffic& t) const { return static_cast<double>(t.read_bytes + t.write_bytes) / seconds; }
 };
 
-// Runs `op` for about a third of `budget_seconds`, in at least five rounds; the copies use `parallel`. Fails with op's
-// first failure.
+// Runs `op` for about a third of `budget_seconds`, in at least five rounds, in turns with `copy(streaming)`. Fails with
+// op's first failure.
+Status MeasureBeside(const std::function<Status()>& op, const std::function<void(bool)>& copy, double budget_seconds,
+                     Timing* timing);
+
+// The same with a copy of contiguous bytes, on the threads of `parallel`.
 Status MeasureBesideCopy(const std::function<Status()>& op, const Traffic& traffic, const ParallelFor& parallel,
                          double budget_seconds, Timing* timing);
+
+// Roughly normal numbers with a few large ones, the same in every run.
+void FillActivations(DType dtype, int64_t n, char* data);
 
 }  // namespace kvant::cli
 

@@ -1,38 +1,16 @@
 #include "cli/cmd_bench.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/quant_case.h"
 #include "kvant/core/target.h"
 #include "kvant/core/version.h"
-#include "kvant/core/visit.h"
 
 namespace kvant::cli {
 namespace {
 
 using nlohmann::ordered_json;
-
-// Roughly normal numbers with a few large ones, the same in every run. A million of them, repeated: making more would
-// take longer than measuring.
-void FillActivations(DType dtype, int64_t n, char* data) {
-  constexpr int64_t kPeriod = 1'000'003;
-  VisitFloat(dtype, [&](auto element) {
-    using T = decltype(element);
-    auto* const x = reinterpret_cast<T*>(data);
-    uint64_t state = 1;
-    const auto uniform = [&] {
-      state = state * 6364136223846793005u + 1442695040888963407u;
-      return static_cast<float>(state >> 40) * 0x1p-24f - 0.5f;
-    };
-    for (int64_t i = 0; i < std::min(n, kPeriod); ++i) {
-      const float normal = 1.7f * (uniform() + uniform() + uniform() + uniform());
-      x[i] = FromFloat32<T>(i % 997 == 0 ? 12 * normal : normal);
-    }
-    for (int64_t i = kPeriod; i < n; ++i) x[i] = x[i - kPeriod];
-  });
-}
 
 struct Cell {
   BenchOptions::Shape shape;

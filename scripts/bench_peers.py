@@ -139,20 +139,24 @@ def cell(rows: int, columns: int, what: str, session: onnxruntime.InferenceSessi
     return medians(contenders)
 
 
+def show(name: str, times: dict[str, float]) -> None:
+    texts = []
+    for contender, seconds in times.items():
+        mine = times["kvant pertensor fp32" if "fp32" in contender else "kvant"]
+        ratio = "" if contender.startswith("kvant") else f" ({seconds / mine:.1f}x)"
+        texts.append(f"{contender} {seconds * 1e6:.2f}{ratio}")
+    print(f"{name:36} " + "  ".join(texts), flush=True)
+
+
 def main() -> None:
     session = onnx_session()
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {options.threads} thread(s), {options.dtype}")
     results = {}
     for what in FORMATS:
         for rows, columns in SHAPES:
-            times = cell(rows, columns, what, session)
-            results[f"{what} {rows}x{columns}"] = times
-            texts = []
-            for name, seconds in times.items():
-                mine = times["kvant pertensor fp32" if "fp32" in name else "kvant"]
-                ratio = "" if name.startswith("kvant") else f" ({seconds / mine:.1f}x)"
-                texts.append(f"{name} {seconds * 1e6:.2f}{ratio}")
-            print(f"{what:24} {rows:>5}x{columns:<5} " + "  ".join(texts), flush=True)
+            name = f"{what} {rows}x{columns}"
+            results[name] = cell(rows, columns, what, session)
+            show(name, results[name])
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n")
 

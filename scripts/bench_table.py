@@ -1,10 +1,10 @@
 """The speed tables of docs/SPEED.md from `kvant_bench --benchmark_format=json`.
 
-    build/release/kvant_bench --benchmark_filter=dynamic_quant --benchmark_format=json > bench.json
+    build/release/kvant_bench --benchmark_format=json > bench.json
     python3 scripts/bench_table.py bench.json [peers.json ...]
 
 A cell is thousand million elements a second and the share of the copy's speed. Peers' files come from bench_peers.py
---json.
+and bench_peers_cache.py with --json; the name of a file becomes a heading.
 """
 
 import json
@@ -28,10 +28,10 @@ def table(head: list[str], rows: list[list[str]]) -> None:
     print()
 
 
-def own(path: Path) -> None:
-    cells = {}
-    for run in json.loads(path.read_text())["benchmarks"]:
-        cells[run["name"].split("/iterations:")[0]] = run
+Cells = dict[str, dict[str, float]]
+
+
+def dynamic_quant(cells: Cells) -> None:
     shapes = list(dict.fromkeys(name.split("/")[1] for name in cells if name.startswith("dynamic_quant/")))
     for stores, threads, dtype in [
         ("normal", "1", "float16"),
@@ -48,15 +48,50 @@ def own(path: Path) -> None:
                 if run is None:
                     texts.append("")
                 elif threads == "1":
-                    texts.append(f"{run['items_per_second'] * 1e-9:.2g} ({run['of_copy'] * 100:.0f} %)")
+                    texts.append(share(run))
                 else:
                     alone = cells[f"dynamic_quant/{shape}/{dtype}/{fmt}/{symmetry}/{stores}/1"]
                     texts.append(f"{run['items_per_second'] / alone['items_per_second']:.2f}x")
             if any(texts):
                 rows.append([shape, *texts])
-        what = "two threads over one" if threads != "1" else f"one thread, {stores} stores"
-        print(f"{dtype}, {what}:\n")
+        if threads != "1":
+            print("## Two threads over one\n\nfloat16. Below 64 Ki elements a second thread is not used.\n")
+        else:
+            print(("## One thread\n\n" if (stores, dtype) == ("normal", "float16") else "") + f"{dtype}, {stores} stores:\n")
         table(["rows x columns", *COLUMNS], rows)
+
+
+def share(run: dict[str, float]) -> str:
+    return f"{run['items_per_second'] * 1e-9:.2g} ({run['of_copy'] * 100:.0f} %)"
+
+
+def cache(cells: Cells) -> None:
+    """Writers and the reader of a cache: the copy is one of the codes alone, to or from the same slots."""
+    fused, written, read = "dynamic_quant_update_scatter", "quant_scatter", "dequantize_gather"
+    places = list(dict.fromkeys((n.split("/")[1], n.split("/")[4]) for n in cells if n.startswith(fused + "/")))
+    rows, others = [], []
+    for shape, slots in places:
+        start, row, other = f"{fused}/{shape}/float16", [shape, slots], [shape, slots]
+        for fmt in ("int4", "int8"):
+            row.append(share(cells[f"{start}/{fmt}/{slots}/float32/group0/beside_copy/1"]))
+            dense = cells[f"{start}/{fmt}/{slots}/float32/group0/beside_dense/1"]
+            row.append(f"{1 / dense['of_copy']:.2f}")
+        for table, group in (("float32", 32), ("float16", 32), ("float32", 64), ("float32", 128)):
+            row.append(share(cells[f"{start}/int4/{slots}/{table}/group{group}/beside_copy/1"]))
+        one, two = (cells[f"{start}/int4/{slots}/float32/group0/beside_copy/{n}"] for n in ("1", "threads"))
+        row.append(f"{two['items_per_second'] / one['items_per_second']:.2f}x")
+        rows.append(row)
+        for fmt in ("int8", "float8_e4m3fn", "hifloat8"):
+            other.append(share(cells[f"{written}/{shape}/float16/{fmt}/perchannel/{slots}"]))
+        for fmt, group in (("int8", 0), ("int4", 0), ("int4", 32), ("float8_e4m3fn", 0)):
+            other.append(share(cells[f"{read}/{shape}/float16/{fmt}/{slots}/group{group}"]))
+        others.append(other)
+    print("## Into a KV cache, and back\n\n`dynamic_quant_update_scatter_`, float16, one thread:\n")
+    head = ["tokens x heads x dim", "slots", "INT4", "over dense", "INT8", "over dense", "INT4 g32"]
+    table([*head, "g32, float16 tables", "g64", "g128", "two threads, INT4"], rows)
+    print("`quant_scatter_` with a scale per channel, and `dequantize_gather`, float16, one thread:\n")
+    head = ["tokens x heads x dim", "slots", "static INT8", "static FP8 E4M3", "static HIFLOAT8"]
+    table([*head, "read INT8", "read INT4", "read INT4 g32", "read FP8 E4M3"], others)
 
 
 def peers(path: Path) -> None:
@@ -69,10 +104,12 @@ def peers(path: Path) -> None:
             mine = times["kvant pertensor fp32" if "fp32" in name else "kvant"] if name in times else 1
             texts.append(f"{times[name] / mine:.1f}x" if name in times else "")
         rows.append([cell, f"{times['kvant'] * 1e6:.4g}", *texts])
-    print(f"{path.stem}:\n")
+    print(f"## {path.stem.replace('_', ' ').capitalize()}\n")
     table(["cell", "kvant, us", *names], rows)
 
 
-own(Path(sys.argv[1]))
+cells = {run["name"].split("/iterations:")[0]: run for run in json.loads(Path(sys.argv[1]).read_text())["benchmarks"]}
+dynamic_quant(cells)
+cache(cells)
 for name in sys.argv[2:]:
     peers(Path(name))

@@ -14,6 +14,15 @@ struct RowMap {
   int64_t shape[kMaxRank];
   int64_t stride[kMaxRank];  // bytes
 
+  RowMap() {}  // NOLINT(modernize-use-equals-default): keeps {} from clearing the unused extents
+  RowMap(const RowMap& o) { *this = o; }
+  RowMap& operator=(const RowMap& o) {
+    rank = o.rank;
+    CopyExtents(rank, o.shape, shape);
+    CopyExtents(rank, o.stride, stride);
+    return *this;
+  }
+
   // Adds a dimension inside the ones before it.
   void Append(int64_t extent, int64_t bytes) {
     if (extent == 1) return;

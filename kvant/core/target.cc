@@ -95,7 +95,7 @@ Status ActiveTarget(Target* target) {
   }
   static const FromEnvironment environment;
   *target = environment.target;
-  return environment.status;
+  return environment.status.ok() ? Status() : environment.status;  // not a copy of its text for each call
 }
 
 Status SetTarget(std::string_view name) {

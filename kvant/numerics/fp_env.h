@@ -16,8 +16,13 @@ class FpEnv {
  public:
   enum Mode { kDefault, kFlush };
 
-  explicit FpEnv(Mode mode) : saved_(Get()) { SetIfNot(Bits(mode)); }
-  ~FpEnv() { SetIfNot(saved_); }
+  // The register is read once, because that is slow; a scope inside this one restores what it found.
+  explicit FpEnv(Mode mode) : saved_(Get()), changed_(((saved_ ^ Bits(mode)) & ~kIgnored) != 0) {
+    if (changed_) Set(Bits(mode));
+  }
+  ~FpEnv() {
+    if (changed_) Set(saved_);
+  }
   FpEnv(const FpEnv&) = delete;
   FpEnv& operator=(const FpEnv&) = delete;
 
@@ -47,11 +52,8 @@ class FpEnv {
   static Word Bits(Mode) { return 0; }
   static constexpr Word kIgnored = 0;
 #endif
-  static void SetIfNot(Word wanted) {
-    if (((Get() ^ wanted) & ~kIgnored) != 0) Set(wanted);
-  }
-
-  Word saved_;
+  const Word saved_;
+  const bool changed_;
 };
 
 }  // namespace kvant

@@ -59,6 +59,8 @@ void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
     for (int64_t r = begin; r < end; ++r) task.StoreStatistics(task.At(r), task.Measure(task.At(r), 0, plan.columns));
   } else if (plan.stage == Stage::kEncode) {
     for (int64_t r = begin; r < end; ++r) task.EncodeGiven(task.At(r), 0, plan.columns, address(r + 1));
+  } else if (end - begin == 1) {
+    task.EncodeRow(task.MeasureRow(task.At(begin), nullptr), nullptr);
   } else if (DriveShortRows(plan, task, begin, end)) {
     return;
   } else if (plan.columns * ByteSize(plan.x_dtype) > kPipelinedRowBytes) {

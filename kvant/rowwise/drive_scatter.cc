@@ -10,64 +10,129 @@
 namespace kvant {
 namespace {
 
-// Rows on their way to a task: short ones in batches, long ones measured one ahead of the one that is encoded.
+// How far consecutive rows of one update are apart, in bytes.
+struct RowSteps {
+  int64_t x, y, scale, offset;
+};
+
+void Advance(const RowSteps& by, int64_t rows, RowAddress* at) {
+  at->row += rows;
+  at->x += by.x * rows;
+  at->y += by.y * rows;
+  at->scale += by.scale * rows;
+  at->offset += by.offset * rows;
+}
+
+// Rows one by one, each measured while the one before it waits to be encoded.
 template <class Io>
-class ScatterRows {
+class SingleRows {
  public:
-  explicit ScatterRows(const RowwisePlan& plan)
-      : plan_(plan),
-        task_(plan),
-        y_bytes_(plan.format == Format::kInt4 ? plan.columns / 2 : plan.columns),
-        batched_(std::is_same_v<Io, DirectIo> && plan.columns > 0 && plan.columns <= kShortRow &&
-                 plan.param_dtype == DType::kFloat32) {}
+  explicit SingleRows(const RowwisePlan& plan) : task_(plan) {}
 
   FpEnv::Mode env() const { return task_.env(); }
 
-  void Add(const RowAddress& at) {
-    if (!batched_) {
+  void Add(RowAddress at, int64_t rows, const RowSteps& steps) {
+    for (; rows > 0; --rows) {
       const auto next = task_.MeasureRow(at, nullptr);
-      if (waits_) task_.EncodeRow(current_, nullptr);
+      Finish();
       current_ = next;
       waits_ = true;
-      return;
-    }
-    // The destination may be anywhere: it is asked for a batch ahead.
-    for (int64_t b = 0; b < y_bytes_; b += 64) __builtin_prefetch(at.y + b, 1);
-    __builtin_prefetch(at.scale, 1);
-    if (plan_.asymmetric) __builtin_prefetch(at.offset, 1);
-    Batch& batch = batches_[filling_];
-    const int r = batch.rows++;
-    batch.row[r] = at.row;
-    batch.x[r] = at.x;
-    batch.y[r] = at.y;
-    batch.scale[r] = at.scale;
-    batch.offset[r] = at.offset;
-    if (batch.rows == kShortRowsBatch) {
-      filling_ ^= 1;
-      Encode(batches_[filling_]);
+      Advance(steps, 1, &at);
     }
   }
 
   void Finish() {
-    if (!batched_) {
-      if (waits_) task_.EncodeRow(current_, nullptr);
-      return;
-    }
-    Encode(batches_[filling_ ^ 1]);
-    Encode(batches_[filling_]);
+    if (waits_) task_.EncodeRow(current_, nullptr);
+    waits_ = false;
   }
 
  private:
+  RowTask<Io> task_;
+  typename RowTask<Io>::Measured current_{};
+  bool waits_ = false;
+};
+
+// Short rows, a batch at a time. One batch is filled while the one before it waits, because a destination may be
+// anywhere: it is asked for when its row is added.
+class BatchedRows {
+ public:
+  static bool Takes(const RowwisePlan& plan) {
+    return DirectIo::Takes(plan) && plan.columns > 0 && plan.columns <= kShortRow;
+  }
+  explicit BatchedRows(const RowwisePlan& plan)
+      : plan_(plan),
+        task_(plan),
+        y_bytes_(plan.format == Format::kInt4 ? plan.columns / 2 : plan.columns),
+        param_bytes_(ByteSize(plan.param_dtype)) {}
+
+  FpEnv::Mode env() const { return task_.env(); }
+
+  void Add(RowAddress at, int64_t rows, const RowSteps& steps) {
+    while (rows > 0) {
+      Batch& batch = batches_[filling_];
+      const int n = static_cast<int>(std::min<int64_t>(rows, kShortRowsBatch - batch.rows));
+      Ask(at.y, n, y_bytes_, steps.y);
+      Ask(at.scale, n, param_bytes_, steps.scale);
+      if (plan_.asymmetric) Ask(at.offset, n, param_bytes_, steps.offset);
+      batch.Append(at, n, steps);
+      if (batch.rows == kShortRowsBatch) {
+        filling_ ^= 1;
+        Encode(batches_[filling_], batch);
+      }
+      rows -= n;
+      Advance(steps, n, &at);
+    }
+  }
+
+  void Finish() {
+    Encode(batches_[filling_ ^ 1], batches_[filling_]);
+    Encode(batches_[filling_], batches_[filling_ ^ 1]);
+  }
+
+ private:
+  // Rows of one update, one after the other.
+  struct Run {
+    int first;  // row of the batch
+    int rows;
+    RowAddress at;
+    RowSteps steps;
+  };
   struct Batch {
     int rows = 0;
-    int64_t row[kShortRowsBatch];
+    int runs = 0;
+    bool together = true;  // all rows of x and of y are as far apart as in the first run
+    Run run[kShortRowsBatch];
     const char* x[kShortRowsBatch];
     char* y[kShortRowsBatch];
-    char* scale[kShortRowsBatch];
-    char* offset[kShortRowsBatch];
+
+    void Append(const RowAddress& at, int n, const RowSteps& steps) {
+      run[runs++] = {rows, n, at, steps};
+      const Run& head = run[0];
+      together =
+          at.x == head.at.x + rows * head.steps.x && at.y == head.at.y + rows * head.steps.y && (runs == 1 || together);
+      const char* x_row = at.x;
+      char* y_row = at.y;
+      const int end = rows + n;
+      for (int r = rows; r < end; ++r, x_row += steps.x, y_row += steps.y) {
+        x[r] = x_row;
+        y[r] = y_row;
+      }
+      rows = end;
+    }
   };
 
-  void Encode(Batch& batch) {
+  // Asks for the lines of n pieces that will be written, `step` bytes apart.
+  static void Ask(const char* at, int n, int64_t bytes, int64_t step) {
+    if (step == bytes) {
+      bytes *= n;
+      n = 1;
+    }
+    for (; n > 0; --n, at += step) {
+      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, 1);
+    }
+  }
+
+  void Encode(Batch& batch, const Batch& next) {
     if (batch.rows == 0) return;
     float scale[kShortRowsRoom], offset[kShortRowsRoom];
     ShortRowsArgs args{};
@@ -77,65 +142,73 @@ class ScatterRows {
     args.r = plan_.r;
     args.scale = scale;
     args.offset = offset;
-    args.x_rows = batch.x;
-    const Batch& next = &batch == &batches_[0] ? batches_[1] : batches_[0];
-    if (next.rows != 0 && plan_.x.rows.regular()) {
-      args.prefetch = next.x[0];
-      args.x_stride = plan_.x.rows.step() / ByteSize(plan_.x_dtype);
+    args.table = plan_.param_dtype;
+    if (batch.together) {
+      args.x = batch.run[0].at.x;
+      args.x_stride = batch.run[0].steps.x / ByteSize(plan_.x_dtype);
+      args.y = reinterpret_cast<uint8_t*>(batch.run[0].at.y);
+      args.y_stride = batch.run[0].steps.y;
+    } else {
+      args.x_rows = batch.x;
+      args.y_rows = batch.y;
     }
-    args.y_rows = batch.y;
+    if (batch.together && next.together) {
+      args.prefetch = next.rows == 0 ? nullptr : next.x[0];
+    } else if (next.rows == kShortRowsBatch) {
+      args.prefetch_rows = next.x;
+    }
     const uint32_t left = plan_.kernels->short_rows[static_cast<int>(plan_.format)][plan_.asymmetric](args);
+    if (plan_.negate_offset) {
+      for (int r = 0; r < batch.rows; ++r) offset[r] = -offset[r];
+    }
     const int done = left == 0 ? batch.rows : std::countr_zero(left);
-    for (int r = 0; r < done; ++r) std::memcpy(batch.scale[r], &scale[r], sizeof(float));
-    if (plan_.asymmetric) {
-      for (int r = 0; r < done; ++r) {
-        const float stored = plan_.negate_offset ? -offset[r] : offset[r];
-        std::memcpy(batch.offset[r], &stored, sizeof(float));
+    for (int i = 0; i < batch.runs; ++i) {
+      Run& run = batch.run[i];
+      const int n = std::clamp(done - run.first, 0, run.rows);
+      Store(scale + run.first, n, run.steps.scale, run.at.scale);
+      if (plan_.asymmetric) Store(offset + run.first, n, run.steps.offset, run.at.offset);
+      // From the first row on that the batch left alone, in order: a later one may have the same destination.
+      Advance(run.steps, n, &run.at);
+      for (int r = n; r < run.rows; ++r, Advance(run.steps, 1, &run.at)) {
+        task_.EncodeRow(task_.MeasureRow(run.at, nullptr), nullptr);
       }
     }
-    // From the first row on that the batch left alone, in order: a later one may have the same destination.
-    for (int r = done; r < batch.rows; ++r) {
-      const RowAddress at{batch.row[r], batch.x[r], batch.y[r], batch.scale[r], batch.offset[r]};
-      task_.EncodeRow(task_.MeasureRow(at, nullptr), nullptr);
+    batch.rows = batch.runs = 0;
+  }
+
+  void Store(const float* values, int n, int64_t step, char* to) const {
+    if (plan_.param_dtype == DType::kFloat32) {
+      int i = 0;
+      if (step == sizeof(float)) {
+        for (; i + 4 <= n; i += 4) std::memcpy(to + i * step, values + i, 4 * sizeof(float));
+      }
+      for (; i < n; ++i) std::memcpy(to + i * step, values + i, sizeof(float));
+    } else {
+      for (int i = 0; i < n; ++i) task_.Put(to + i * step, values[i]);
     }
-    batch.rows = 0;
   }
 
   const RowwisePlan& plan_;
-  RowTask<Io> task_;
-  const int64_t y_bytes_;
-  const bool batched_;
+  RowTask<DirectIo> task_;
+  const int64_t y_bytes_, param_bytes_;
   Batch batches_[2];
   int filling_ = 0;
-  typename RowTask<Io>::Measured current_{};
-  bool waits_ = false;
 };
 
-template <class Io>
+template <class Rows>
 void DriveScatter(const RowwisePlan& plan, int task) {
   const RowScatter& to = *plan.scatter;
-  ScatterRows<Io> rows(plan);
+  Rows rows(plan);
   const FpEnv env(rows.env());
   const RowMap *x = &plan.x.rows, *y = &to.y.inner, *scale = &to.scale.inner, *offset = &to.offset.inner;
   const bool regular = x->regular() && y->regular() && scale->regular() && offset->regular();
+  const RowSteps steps{x->step(), y->step(), scale->step(), offset->step()};
   to.cut.ForEach(task, [&](int64_t update, const ScatterPlace& place, int64_t begin, int64_t end) {
-    const int64_t first = update * to.rows_per_update + begin;
-    RowAddress at{first, plan.x.data + x->At(first), to.y.At(place, begin), to.scale.At(place, begin),
-                  plan.asymmetric ? to.offset.At(place, begin) : nullptr};
-    for (int64_t j = begin; j < end; ++j) {
-      rows.Add(at);
-      ++at.row;
-      if (regular) {
-        at.x += x->step();
-        at.y += y->step();
-        at.scale += scale->step();
-        at.offset += offset->step();
-      } else if (j + 1 < end) {
-        at.x = plan.x.data + x->At(at.row);
-        at.y = to.y.At(place, j + 1);
-        at.scale = to.scale.At(place, j + 1);
-        if (plan.asymmetric) at.offset = to.offset.At(place, j + 1);
-      }
+    const int64_t at_once = regular ? end - begin : 1;
+    for (int64_t j = begin; j < end; j += at_once) {
+      const int64_t row = update * to.rows_per_update + j;
+      rows.Add({row, plan.x.data + x->At(row), to.y.At(place, j), to.scale.At(place, j), to.offset.At(place, j)},
+               at_once, steps);
     }
   });
   rows.Finish();
@@ -144,10 +217,12 @@ void DriveScatter(const RowwisePlan& plan, int task) {
 void RunTask(void* arg, int task) {
   for (const RowwisePlan& plan : *static_cast<const std::span<const RowwisePlan>*>(arg)) {
     if (task >= plan.scatter->cut.tasks()) continue;
-    if (DirectIo::Takes(plan)) {
-      DriveScatter<DirectIo>(plan, task);
+    if (BatchedRows::Takes(plan)) {
+      DriveScatter<BatchedRows>(plan, task);
+    } else if (DirectIo::Takes(plan)) {
+      DriveScatter<SingleRows<DirectIo>>(plan, task);
     } else {
-      DriveScatter<PieceIo>(plan, task);
+      DriveScatter<SingleRows<PieceIo>>(plan, task);
     }
   }
 }

@@ -54,14 +54,16 @@ struct ShortRowsArgs {
   int rows;          // at most kShortRowsBatch
   float d, r;
   uint8_t* y;
-  int64_t y_stride;  // bytes from row to row
-  float* scale;      // [kShortRowsRoom]; valid for the rows that were encoded
-  float* offset;     // [kShortRowsRoom], asymmetric only
-  const void* prefetch;
+  int64_t y_stride;      // bytes from row to row
+  float* scale;          // [kShortRowsRoom]; valid for the rows that were encoded
+  float* offset;         // [kShortRowsRoom], asymmetric only
+  const void* prefetch;  // rows that will be read next, as many and as far apart
   uint32_t flags;
-  // Not null: where each row is, instead of x, y and their strides.
+  // Not null: where each row is, instead of x, y and their strides, and instead of `prefetch`.
   const char* const* x_rows = nullptr;
   char* const* y_rows = nullptr;
+  const char* const* prefetch_rows = nullptr;
+  DType table = DType::kFloat32;  // scales and offsets are as this dtype keeps them
 };
 inline constexpr int kShortRowsBatch = 16;
 // The batch and a vector beyond it, so that every load and store is whole.

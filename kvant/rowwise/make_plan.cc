@@ -104,13 +104,13 @@ bool IsHere(const ConstTensorView& t, DType dtype, int rank) {
   return t.rank() == rank && t.dtype() == dtype && t.data() != nullptr && t.device() == Device::kCpu;
 }
 
-// Whether extents are positive and alike and everything is row-major: y like x, its last dimension `packed` times
-// shorter, and parameters like x without that dimension.
+// Whether extents are positive and alike and everything is row-major: y like x, its last dimension 2^packing times
+// shorter, and parameters like x without that dimension. Counts the rows.
 bool IsPlain(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
-             const ConstTensorView* offset, int64_t packed) {
+             const ConstTensorView* offset, int packing, int64_t* all_rows) {
   const int last = x.rank() - 1;
-  const int64_t columns = x.shape(last), codes = columns / packed;
-  if (columns <= 0 || codes * packed != columns || y.shape(last) != codes) return false;
+  const int64_t columns = x.shape(last), codes = columns >> packing;
+  if (columns <= 0 || codes << packing != columns || y.shape(last) != codes) return false;
   if (x.stride(last) != 1 || y.stride(last) != 1) return false;
   int64_t rows = 1;
   for (int d = last - 1; d >= 0; --d) {
@@ -120,6 +120,7 @@ bool IsPlain(const ConstTensorView& x, const ConstTensorView& y, const ConstTens
     if (offset != nullptr && (offset->shape(d) != extent || offset->stride(d) != rows)) return false;
     rows *= extent;
   }
+  *all_rows = rows;
   return true;
 }
 
@@ -131,16 +132,16 @@ bool MakePlainPlan(const ConstTensorView& x, const ConstTensorView& y, const Con
   if (rank < 1 || rank > kMaxRank || !IsFloat(x.dtype()) || !IsHere(x, x.dtype(), rank)) return false;
   if (!IsHere(y, StorageType(plan->format), rank) || !IsHere(scale, DType::kFloat32, rank - 1)) return false;
   if (plan->asymmetric ? !IsHere(offset, DType::kFloat32, rank - 1) : offset.present()) return false;
-  const int64_t packed = plan->format == Format::kInt4 ? 2 : 1;
-  if (!IsPlain(x, y, scale, plan->asymmetric ? &offset : nullptr, packed)) return false;
-  const int64_t elements = x.elements();
-  if (elements >= 2 * kElementsPerTask) return false;
-  const int64_t columns = x.shape(rank - 1), rows = elements / columns;
+  const int packing = plan->format == Format::kInt4 ? 1 : 0;
+  int64_t rows = 0;
+  if (!IsPlain(x, y, scale, plan->asymmetric ? &offset : nullptr, packing, &rows)) return false;
+  const int64_t columns = x.shape(rank - 1);
+  if (rows * columns >= 2 * kElementsPerTask) return false;
 
   const char* x_data = Data(x);
   const char* y_data = Data(y);
   const char* scale_data = Data(scale);
-  const int64_t x_bytes = rows * columns * ByteSize(x.dtype()), y_bytes = rows * columns / packed;
+  const int64_t x_bytes = rows * columns * ByteSize(x.dtype()), y_bytes = rows * columns >> packing;
   const int64_t param_bytes = rows * static_cast<int64_t>(sizeof(float));
   const auto apart = [](const char* a, int64_t a_bytes, const char* b, int64_t b_bytes) {
     return a + a_bytes <= b || b + b_bytes <= a;
@@ -169,7 +170,7 @@ bool MakePlainPlan(const ConstTensorView& x, const ConstTensorView& y, const Con
   plan->x.rows.Append(rows, columns * plan->x.step);
   plan->y.data = Data(y);
   plan->y.step = 1;
-  plan->y.rows.Append(rows, columns / packed);
+  plan->y.rows.Append(rows, columns >> packing);
   plan->scale.data = Data(scale);
   plan->scale.rows.Append(rows, sizeof(float));
   plan->segments = 0;

@@ -16,6 +16,7 @@ struct PathRule {
   float fast_from;    // smallest scale for kFast
   float tiny_from;    // smallest scale for kFastTiny
   float offset_from;  // smallest |offset|
+  float slack;        // with parameters that are not the row's own: how far beyond its ends its codes may be
 
   PathRule(Format format, bool asymmetric) : asymmetric(asymmetric) {
     // An asymmetric float format sees differences far below one unit of its offset, and the sign of a zero: -0 - 0 is
@@ -24,6 +25,7 @@ struct PathRule {
     fast_from = sensitive ? 0x1p-50f : 0x1p-76f;
     tiny_from = sensitive ? 0x1p-50f : 0x1p-100f;
     offset_from = sensitive ? 0x1p-44f : 0;
+    slack = IsInteger(format) ? 0.375f : Info(format).d * 0x1p-10f;
   }
 
   // With scale and offset of the row itself, so that quotients are bounded by D, or R + |offset|.

@@ -3,7 +3,6 @@
 #define KVANT_ROWWISE_ROW_PARAMS_H_
 
 #include <bit>
-#include <type_traits>
 
 #include "kvant/core/half.h"
 #include "kvant/core/macros.h"
@@ -44,21 +43,16 @@ inline MinMaxValues ValuesOf(const MinMaxBits& m, bool empty_is_zero) {
   return {FromOrdered(m.min), FromOrdered(m.max)};
 }
 
-// What a 16-bit table keeps of a number: the nearest of its finite values. A NaN stays one.
-template <class T>
-float Kept(float v) {
-  constexpr float kLargest = std::is_same_v<T, Float16> ? 65504.0f : 0x1.FEp127f;
-  const float rounded = ToFloat32(FromFloat32<T>(v));
-  return rounded > kLargest ? kLargest : rounded < -kLargest ? -kLargest : rounded;
-}
+// What a table of this dtype keeps of a number, and of a scale.
 inline float Kept(float v, DType table) {
-  return table == DType::kFloat16 ? Kept<Float16>(v) : table == DType::kBFloat16 ? Kept<BFloat16>(v) : v;
+  return table == DType::kFloat16    ? scalar::KeptIn16Bits<ScalarLanes, false>(v)
+         : table == DType::kBFloat16 ? scalar::KeptIn16Bits<ScalarLanes, true>(v)
+                                     : v;
 }
-// Of a scale: not a subnormal, nor zero.
-inline float KeptScale(float scale, DType table) {
-  if (table == DType::kFloat32) return scale;
-  const float kept = Kept(scale, table), least = table == DType::kFloat16 ? 0x1p-14f : 0x1p-126f;
-  return kept < least ? least : kept;
+inline float KeptScale(float v, DType table) {
+  return table == DType::kFloat16    ? scalar::ScaleKeptIn16Bits<ScalarLanes, false>(v)
+         : table == DType::kBFloat16 ? scalar::ScaleKeptIn16Bits<ScalarLanes, true>(v)
+                                     : v;
 }
 
 // Scale and offset of a row as `table`, the dtype they are stored in, keeps them; `min` is not used when symmetric,

@@ -64,8 +64,8 @@ class RowTask {
     MinMaxValues v = ValuesOf(bits, true);
     if (!needs_min_) v.min = -v.max;
     const float low = v.min / p.scale + p.offset, high = v.max / p.scale + p.offset;
-    const float least = plan_.d - plan_.r, slack = IsInteger(plan_.format) ? 0.375f : plan_.d * 0x1p-10f;
-    return low >= least - slack && high <= plan_.d + slack ? PathOf(p) : Path::kExact;
+    const float least = plan_.d - plan_.r;
+    return low >= least - rule_.slack && high <= plan_.d + rule_.slack ? PathOf(p) : Path::kExact;
   }
 
   RowParams Params(const MinMaxBits& bits) const {
@@ -154,8 +154,7 @@ class RowTask {
 
   bool direct() const { return io_.direct(); }
 
- private:
-  // `negate` flips the sign bit, that of a NaN too.
+  // Stores a parameter. `negate` flips the sign bit, that of a NaN too.
   void Put(char* to, float value, bool negate = false) const {
     if (plan_.param_dtype == DType::kFloat32) {
       const uint32_t bits = std::bit_cast<uint32_t>(value) ^ (negate ? 0x80000000u : 0);
@@ -167,6 +166,8 @@ class RowTask {
       std::memcpy(to, &bits, sizeof(bits));
     }
   }
+
+ private:
   static float Get(const char* from) {
     float value;
     std::memcpy(&value, from, sizeof(value));

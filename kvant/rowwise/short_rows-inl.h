@@ -84,6 +84,15 @@ KVANT_INLINE const In* RowOfX(const ShortRowsArgs& a, int r) {
 KVANT_INLINE uint8_t* RowOfY(const ShortRowsArgs& a, int r) {
   return a.y_rows != nullptr ? reinterpret_cast<uint8_t*>(a.y_rows[r]) : a.y + r * a.y_stride;
 }
+template <class In>
+KVANT_INLINE void FetchRow(const ShortRowsArgs& a, int r) {
+  const size_t bytes = static_cast<size_t>(a.n) * sizeof(In);
+  if (a.prefetch_rows != nullptr) {
+    Fetch(a.prefetch_rows[r], 0, bytes);
+  } else {
+    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), bytes);
+  }
+}
 
 template <bool kAsymmetric, class In>
 KVANT_INLINE void MeasureBatch(const ShortRowsArgs& a, BatchRange<In>& range) {
@@ -127,6 +136,25 @@ KVANT_INLINE void MeasureBatch(const ShortRowsArgs& a, BatchRange<In>& range) {
   }
 }
 
+template <bool kScale>
+KVANT_INLINE F KeptInTable(F v, DType table) {
+  if (HWY_LIKELY(table == DType::kFloat32)) return v;
+  if (table == DType::kFloat16) {
+    return kScale ? ScaleKeptIn16Bits<VectorLanes, false>(v) : KeptIn16Bits<VectorLanes, false>(v);
+  }
+  return kScale ? ScaleKeptIn16Bits<VectorLanes, true>(v) : KeptIn16Bits<VectorLanes, true>(v);
+}
+
+// Whether codes stay in range with kept parameters: RowTask::PathOf.
+template <bool kAsymmetric, class In>
+KVANT_INLINE hn::Mask<VectorLanes::DF> InRange(const ShortRowsArgs& a, const PathRule& rule, const In* min, F high, F s,
+                                               size_t i) {
+  const F low = kAsymmetric ? VectorLanes::Load(min) : hn::Neg(high);
+  const F offset = kAsymmetric ? VectorLanes::Load(a.offset + i) : VectorLanes::Set(0.0f);
+  const F least = VectorLanes::Set(a.d - a.r - rule.slack), most = VectorLanes::Set(a.d + rule.slack);
+  return hn::And(hn::Ge(hn::Add(hn::Div(low, s), offset), least), hn::Le(hn::Add(hn::Div(high, s), offset), most));
+}
+
 // Scale, offset and inverse of every row from its extremes; returns the rows that the fast path may encode.
 template <bool kAsymmetric, class In>
 KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, const BatchRange<In>& range,
@@ -144,15 +172,17 @@ KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, 
     } else {
       s = SymmetricScale<VectorLanes>(high, VectorLanes::Set(a.d));
     }
+    s = KeptInTable<true>(s, a.table);
     // Comparisons with a NaN are false, so it is not regular.
     auto fast = hn::And(hn::Ge(s, VectorLanes::Set(rule.fast_from)), hn::Le(s, VectorLanes::Set(rule.kScaleUpTo)));
     if constexpr (kAsymmetric) {
-      const F offset = AsymmetricOffset<VectorLanes>(high, s, VectorLanes::Set(a.d));
+      const F offset = KeptInTable<false>(AsymmetricOffset<VectorLanes>(high, s, VectorLanes::Set(a.d)), a.table);
       const F magnitude = hn::Abs(offset);
       fast = hn::And(fast, hn::And(hn::Ge(magnitude, VectorLanes::Set(rule.offset_from)),
                                    hn::Le(magnitude, VectorLanes::Set(rule.kOffsetUpTo))));
       hn::StoreU(offset, df, a.offset + i);
     }
+    if (a.table != DType::kFloat32) fast = hn::And(fast, InRange<kAsymmetric>(a, rule, min + i, high, s, i));
     hn::StoreU(s, df, a.scale + i);
     hn::StoreU(VectorLanes::Div(VectorLanes::Set(1.0f), s), df, inverse + i);
     uint8_t bits[8] = {};
@@ -265,7 +295,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
   for (int r = 0; r < a.rows; ++r) {
     if (HWY_UNLIKELY((regular >> r & 1) == 0)) continue;
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
-    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), n * sizeof(In));
+    FetchRow<In>(a, r);
     const RowEncoder<In, kFormat, kAsymmetric, false, Path::kFast> encode(
         {a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
     EncodeRow<kFormat, false>(encode, RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr,

@@ -34,7 +34,8 @@ class ScatterBench {
         positions_(to_bytes <= 2048 ? 4096 : 256),
         tokens_(shape.tokens * from_bytes),
         cache_(kPages * positions_ * to_bytes),
-        pattern_(testing::roof::PatternFor(from_bytes / 64, to_bytes / 64, &units_)) {
+        pattern_(testing::roof::PatternFor(from_bytes / 64, to_bytes / 64, &units_)),
+        read_pattern_(testing::roof::PatternFor(to_bytes / 64, from_bytes / 64, &read_units_)) {
     // Cold sets of slots come round again when 64 MB have been written.
     const int64_t sets = shape.slots == Slots::kCold ? (int64_t{64} << 20) / (shape.tokens * to_bytes) + 1 : 1;
     std::mt19937_64 random(1);
@@ -65,6 +66,17 @@ class ScatterBench {
     });
   }
 
+  // The same for an op that reads the cache and writes the tokens.
+  template <class Op>
+  void MeasureReading(benchmark::State& state, const Op& op) {
+    MeasureBesideOther(state, op, [&] {
+      const int64_t* slots = Next();
+      for (int64_t i = 0; i < shape_.tokens; ++i) {
+        read_pattern_.normal(cache_.data() + slots[i] * to_bytes_, tokens_.data() + i * from_bytes_, read_units_);
+      }
+    });
+  }
+
  private:
   // Slots for a call; op and copy take turns, so that neither finds in cache what the other has just written.
   const int64_t* Next() {
@@ -76,8 +88,9 @@ class ScatterBench {
   const ScatterShape shape_;
   const int64_t from_bytes_, to_bytes_, positions_;
   const Memory tokens_, cache_;
-  int64_t units_ = 0;
+  int64_t units_ = 0, read_units_ = 0;
   const testing::roof::Pattern& pattern_;
+  const testing::roof::Pattern& read_pattern_;
   std::vector<int64_t> slots_;
   size_t next_ = 0;
 };

@@ -145,6 +145,22 @@ def test_bench() -> None:
     assert len(lines) == 4 and lines[2].startswith("3x64   int4    symmetric")
 
 
+def test_bench_cache() -> None:
+    words = ("bench-cache", "--shape", "3x2x64", "--group-size", "32", "--slots", "10", "--seconds", "0.01")
+    report = as_json(*words, "--threads", "2")
+    assert report["dtype"] == "float16" and report["threads"] == 2 and report["group_size"] == 32
+    writer, reader = "dynamic_quant_update_scatter_", "dequantize_gather"
+    expected = [("quant_scatter_", "int8"), (writer, "int8"), (reader, "int8"), (writer, "int4"), (reader, "int4")]
+    assert [(line["operator"], line["dst_type"]) for line in report["results"]] == expected
+    for line in report["results"]:
+        assert line["elements_per_second"] == pytest.approx(3 * 2 * 64 / line["seconds"])
+        assert line["of_copy"] > 0 and line["of_streaming_copy"] > 0
+    lines = kvant(*words, "--dst", "float8_e5m2").splitlines()
+    assert len(lines) == 3 and lines[2].startswith("quant_scatter_  3x2x64  float8_e5m2")
+    assert "--group-size is 48, which does not divide the 64 of 3x2x64" in refused(*words[:3], "--group-size", "48")
+    assert "'3x64' is not TOKENSxHEADSxDIM, like 64x8x128" in refused("bench-cache", "--shape", "3x64")
+
+
 def test_demo(tmp_path: Path) -> None:
     text = kvant("demo", "--data", DATA, TMPDIR=str(tmp_path))
     lines = text.splitlines()
@@ -187,7 +203,7 @@ def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
 
 
 def test_help_has_examples_that_parse() -> None:
-    commands = ["quantize", "dequantize", "inspect", "compare", "targets", "bench", "demo"]
+    commands = ["quantize", "dequantize", "inspect", "compare", "targets", "bench", "bench-cache", "demo"]
     for command in commands:
         text = kvant(command, "--help")
         assert max(map(len, text.splitlines())) <= 120

@@ -1,0 +1,66 @@
+#include "cli/arguments_bench.h"
+
+#include "cli/cmd_bench.h"
+#include "cli/cmd_bench_cache.h"
+#include "cli/quant_info.h"
+
+namespace kvant::cli {
+namespace {
+
+void AddSeconds(CLI::App* app, double* seconds) {
+  app->add_option("--seconds", *seconds, "for each line; default 0.3")
+      ->option_text("S")
+      ->check(CLI::Range(0.001, 3600.0));
+}
+
+}  // namespace
+
+void AddBench(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("bench", "Time dynamic quantization beside a copy of the same bytes");
+  const auto o = std::make_shared<BenchOptions>();
+  AddList(app, "--shape", "RxC", &o->shapes, ParseBenchShape, "ROWSxCOLUMNS, like 128x7168",
+          "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096");
+  AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
+  AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames,
+          "several times too; default int8, int4, float8_e4m3fn and hifloat8");
+  AddSymmetry(app, &o->symmetric);
+  AddThreads(app, &o->threads, "of kvant and of the copy; default 1");
+  AddSeconds(app, &o->seconds);
+  AddJson(app, &o->json);
+  app->footer(
+      R"(Median times. "of copy" is the share of the speed of a copy that reads and writes the same bytes, timed in turns with
+the operator, with normal stores and with stores that bypass the cache. Without --symmetric or --asymmetric integers are
+asymmetric and the other formats symmetric.
+
+Example:
+  kvant bench --shape 128x7168 --dst int4 --dtype bfloat16 --threads 2)");
+  app->callback([o, run] { *run = [o] { return RunBench(*o); }; });
+}
+
+void AddBenchCache(CLI::App* root, Run* run) {
+  CLI::App* const app = root->add_subcommand("bench-cache", "Time writing and reading a quantized KV cache");
+  const auto o = std::make_shared<CacheBenchOptions>();
+  AddList(app, "--shape", "TxHxD", &o->shapes, ParseCacheShape, "TOKENSxHEADSxDIM, like 64x8x128",
+          "several times too; default 1x8x128, 64x8x128 and 4096x8x128");
+  AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
+  AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames, "several times too; default int8 and int4");
+  app->add_option("--group-size", o->group_size, "elements that share a scale; default: all of a head")
+      ->option_text("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  app->add_option("--slots", o->slots, "places for tokens in the cache; default 65536, at least the tokens")
+      ->option_text("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  AddThreads(app, &o->threads, "of kvant; the copy has one; default 1");
+  AddSeconds(app, &o->seconds);
+  AddJson(app, &o->json);
+  app->footer(
+      R"(Median times of dynamic_quant_update_scatter_ (scales from the data), quant_scatter_ (one scale per channel) and
+dequantize_gather, each token at a random slot, the same slots each time. "of copy" is the share of the speed of a copy
+of the same tokens to or from the same slots, timed in turns with the operator, without scales and offsets.
+
+Example:
+  kvant bench-cache --shape 64x8x128 --dst int4 --group-size 32)");
+  app->callback([o, run] { *run = [o] { return RunCacheBench(*o); }; });
+}
+
+}  // namespace kvant::cli

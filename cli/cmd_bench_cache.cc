@@ -1,0 +1,218 @@
+#include "cli/cmd_bench_cache.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <nlohmann/json.hpp>
+#include <random>
+
+#include "cli/bench_util.h"
+#include "cli/buffer.h"
+#include "kvant/core/target.h"
+#include "kvant/core/version.h"
+#include "kvant/ops/dequantize_gather/dequantize_gather.h"
+#include "kvant/ops/dynamic_quant_update_scatter/dynamic_quant_update_scatter.h"
+#include "kvant/ops/quant_scatter/quant_scatter.h"
+#include "kvant/testing/copy_roof.h"
+
+namespace kvant::cli {
+namespace {
+
+using nlohmann::ordered_json;
+using Shape = CacheBenchOptions::Shape;
+
+struct Line {
+  Shape shape;
+  Format format;
+  const char* op;
+  Timing timing;
+
+  double GigaElements() const {
+    return static_cast<double>(shape.tokens * shape.heads * shape.dim) / timing.seconds / 1e9;
+  }
+};
+
+Buffer Touched(int64_t bytes) {
+  Buffer buffer(bytes);
+  std::memset(buffer.data(), 0, static_cast<size_t>(bytes));
+  return buffer;
+}
+
+// A cache of one format, tokens for it, and random slots that no two tokens share.
+class CacheBench {
+ public:
+  CacheBench(const CacheBenchOptions& options, const Shape& shape, Format format)
+      : options_(options),
+        shape_(shape),
+        format_(format),
+        slots_(std::max(options.slots, shape.tokens)),
+        groups_(options.group_size == 0 ? 1 : shape.dim / options.group_size),
+        x_row_(shape.heads * shape.dim * ByteSize(options.dtype)),
+        code_row_(shape.heads * shape.dim * Info(format).bits / 8),
+        x_(Touched(shape.tokens * x_row_)),
+        codes_(Touched(slots_ * code_row_)),
+        scale_(Touched(slots_ * shape.heads * groups_ * 4)),
+        offset_(Touched(slots_ * shape.heads * groups_ * 4)) {
+    FillActivations(options.dtype, shape.tokens * shape.heads * shape.dim, x_.data());
+    std::vector<int64_t> all(static_cast<size_t>(slots_));
+    for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
+    std::sample(all.begin(), all.end(), std::back_inserter(index_), shape.tokens, std::mt19937_64(1));
+    std::shuffle(index_.begin(), index_.end(), std::mt19937_64(2));
+  }
+
+  Status DynamicQuantUpdateScatter(const ExecOptions& exec, Timing* timing) {
+    DynamicQuantUpdateScatterArgs args;
+    args.var = Codes();
+    args.var_scale = Table(scale_);
+    args.var_offset = Table(offset_);
+    args.indices = Indices();
+    args.updates = Tokens();
+    args.dst_type = format_;
+    args.group_size = options_.group_size;
+    args.axis = 1;
+    args.index_mode = IndexMode::kSlot;
+    return Measure([&] { return kvant::DynamicQuantUpdateScatter(args, exec); }, /*reads_cache=*/false, timing);
+  }
+
+  Status QuantScatter(const ExecOptions& exec, Timing* timing) {
+    const std::vector<float> scales(static_cast<size_t>(shape_.dim), 0.05f);
+    QuantScatterInPlaceArgs args;
+    args.self = Codes();
+    args.indices = Indices();
+    args.updates = Tokens();
+    args.quant_scales = ConstTensorView(scales.data(), DType::kFloat32, {shape_.dim});
+    args.dst_type = format_;
+    args.axis = 1;
+    args.index_mode = IndexMode::kSlot;
+    return Measure([&] { return QuantScatterInPlace(args, exec); }, /*reads_cache=*/false, timing);
+  }
+
+  // Of what the operators above wrote, last of them DynamicQuantUpdateScatter.
+  Status DequantizeGather(const ExecOptions& exec, Timing* timing) {
+    DequantizeGatherArgs args;
+    args.var = Codes();
+    args.var_scale = Table(scale_);
+    args.var_offset = Table(offset_);
+    args.indices = Indices();
+    args.dst_type = format_;
+    args.group_size = options_.group_size;
+    args.axis = 1;
+    args.index_mode = IndexMode::kSlot;
+    args.x = Tokens();
+    return Measure([&] { return kvant::DequantizeGather(args, exec); }, /*reads_cache=*/true, timing);
+  }
+
+ private:
+  TensorView Codes() const {
+    return {codes_.data(), StorageType(format_), {1, slots_, shape_.heads, shape_.dim * Info(format_).bits / 8}};
+  }
+  TensorView Table(const Buffer& table) const {
+    if (options_.group_size == 0) return {table.data(), DType::kFloat32, {1, slots_, shape_.heads}};
+    return {table.data(), DType::kFloat32, {1, slots_, shape_.heads, groups_}};
+  }
+  TensorView Tokens() const { return {x_.data(), options_.dtype, {shape_.tokens, shape_.heads, shape_.dim}}; }
+  ConstTensorView Indices() const { return {index_.data(), DType::kInt64, {shape_.tokens}}; }
+
+  // Beside a copy of as many bytes of tokens and codes, to the same slots or from them.
+  Status Measure(const std::function<Status()>& op, bool reads_cache, Timing* timing) {
+    const auto copy = [&](bool streaming) {
+      const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+      for (int64_t i = 0; i < shape_.tokens; ++i) {
+        char* const token = x_.data() + i * x_row_;
+        char* const slot = codes_.data() + index_[static_cast<size_t>(i)] * code_row_;
+        if (reads_cache) {
+          testing::MoveBytes(slot, code_row_, token, x_row_, stores);
+        } else {
+          testing::MoveBytes(token, x_row_, slot, code_row_, stores);
+        }
+      }
+    };
+    return MeasureBeside(op, copy, options_.seconds, timing);
+  }
+
+  const CacheBenchOptions& options_;
+  const Shape shape_;
+  const Format format_;
+  const int64_t slots_, groups_, x_row_, code_row_;
+  const Buffer x_, codes_, scale_, offset_;
+  std::vector<int64_t> index_;
+};
+
+Status MeasureShape(const CacheBenchOptions& options, const Shape& shape, const ParallelFor& parallel,
+                    std::vector<Line>* lines) {
+  ExecOptions exec;
+  exec.parallel = &parallel;
+  for (const Format format : options.formats) {
+    CacheBench bench(options, shape, format);
+    const auto add = [&](const char* op, Status (CacheBench::*measure)(const ExecOptions&, Timing*)) {
+      lines->push_back({shape, format, op, {}});
+      return (bench.*measure)(exec, &lines->back().timing);
+    };
+    if (format != Format::kInt4) KVANT_RETURN_IF_ERROR(add("quant_scatter_", &CacheBench::QuantScatter));
+    if (!IsInteger(format)) continue;
+    KVANT_RETURN_IF_ERROR(add("dynamic_quant_update_scatter_", &CacheBench::DynamicQuantUpdateScatter));
+    KVANT_RETURN_IF_ERROR(add("dequantize_gather", &CacheBench::DequantizeGather));
+  }
+  return {};
+}
+
+std::string ShapeName(const Shape& s) { return fmt::format("{}x{}x{}", s.tokens, s.heads, s.dim); }
+
+}  // namespace
+
+bool ParseCacheShape(std::string_view text, Shape* shape) {
+  int used = 0;
+  const std::string copy(text);
+  long long tokens = 0, heads = 0, dim = 0;
+  if (std::sscanf(copy.c_str(), "%9lldx%9lldx%9lld%n", &tokens, &heads, &dim, &used) != 3) return false;
+  *shape = {tokens, heads, dim};
+  return used == static_cast<int>(copy.size()) && tokens > 0 && heads > 0 && dim > 0;
+}
+
+Status RunCacheBench(const CacheBenchOptions& options) {
+  Target target;
+  KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
+  const ParallelFor parallel = Threads(options.threads);
+  std::vector<Line> lines;
+  for (const Shape& shape : options.shapes) {
+    if (options.group_size != 0 && shape.dim % options.group_size != 0) {
+      return Status::InvalidValue(fmt::format("bench-cache: --group-size is {}, which does not divide the {} of {}",
+                                              options.group_size, shape.dim, ShapeName(shape)));
+    }
+    KVANT_RETURN_IF_ERROR(MeasureShape(options, shape, parallel, &lines));
+  }
+  if (options.json) {
+    ordered_json results = ordered_json::array();
+    for (const Line& line : lines) {
+      results.push_back({{"operator", line.op},
+                         {"tokens", line.shape.tokens},
+                         {"heads", line.shape.heads},
+                         {"dim", line.shape.dim},
+                         {"dst_type", Name(line.format)},
+                         {"seconds", line.timing.seconds},
+                         {"elements_per_second", 1e9 * line.GigaElements()},
+                         {"of_copy", line.timing.of_copy},
+                         {"of_streaming_copy", line.timing.of_streaming_copy}});
+    }
+    PrintJson({{"version", KVANT_VERSION_STRING},
+               {"target", Name(target)},
+               {"threads", options.threads},
+               {"dtype", Name(options.dtype)},
+               {"group_size", options.group_size},
+               {"slots", options.slots},
+               {"results", results}});
+    return {};
+  }
+  Print(fmt::format("{} tokens at random slots of a cache; target {}, {}\n", Name(options.dtype), Name(target),
+                    Count(options.threads, "thread")));
+  Table table({"<operator", "<tokens", "<format", "time us", "Gel/s", "of copy", "of streaming copy"});
+  for (const Line& line : lines) {
+    table.Add({line.op, ShapeName(line.shape), std::string(Name(line.format)), Short(line.timing.seconds * 1e6),
+               Short(line.GigaElements()), fmt::format("{:.0f} %", 100 * line.timing.of_copy),
+               fmt::format("{:.0f} %", 100 * line.timing.of_streaming_copy)});
+  }
+  Print(table.Text());
+  return {};
+}
+
+}  // namespace kvant::cli
