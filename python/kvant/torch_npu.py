@@ -33,6 +33,7 @@ __all__ = [
     "npu_dynamic_quant_asymmetric",
     "npu_quant_scatter",
     "npu_quant_scatter_",
+    "npu_quantize",
     "scatter_update",
     "scatter_update_",
 ]
@@ -195,6 +196,20 @@ def scatter_update_(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -
     return self
 
 
+@_also(input="self", x="self")
+def npu_quantize(
+    self: Tensor,
+    scales: Tensor,
+    zero_points: Tensor | None,
+    dtype: DstType,
+    axis: int = 1,
+    div_mode: bool = True,
+) -> Tensor:
+    """cast(self / scales + zero_points), without div_mode cast(self * scales + zero_points): `kvant.quantize`."""
+    y: Tensor = call(_ops.quantize.default, self, scales, zero_points, _code(dtype), axis, 0, not div_mode)
+    return no_gradient(y, self, scales, zero_points) if y.requires_grad else y
+
+
 _SCATTER = (
     "Tensor indices, Tensor updates, Tensor quant_scales, Tensor? quant_zero_points=None, int axis=-2, "
     "int quant_axis=-1, str reduce='update', int? dst_type=None, str? round_mode='rint'"
@@ -209,6 +224,8 @@ _SCHEMAS: dict[str, Callable[..., object]] = {
     f"npu_dynamic_quant_asymmetric(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor, Tensor)": npu_dynamic_quant_asymmetric,
     f"npu_quant_scatter(Tensor self, {_SCATTER}) -> Tensor": npu_quant_scatter,
     f"npu_quant_scatter_(Tensor(a!) self, {_SCATTER}) -> Tensor(a!)": npu_quant_scatter_,
+    "npu_quantize(Tensor self, Tensor scales, Tensor? zero_points, ScalarType dtype, int axis=1, bool div_mode=True) "
+    "-> Tensor": npu_quantize,
     "scatter_update(Tensor self, Tensor indices, Tensor updates, int axis) -> Tensor": scatter_update,
     "scatter_update_(Tensor(a!) self, Tensor indices, Tensor updates, int axis) -> Tensor(a!)": scatter_update_,
 }

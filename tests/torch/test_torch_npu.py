@@ -93,6 +93,19 @@ def test_scatter_update(pair: bool) -> None:
     assert_same(cache, expected)
 
 
+def test_quantize() -> None:
+    x, scale, zero = values((2, 16)), values((16,)).abs() + 0.1, torch.arange(16, dtype=torch.int32)
+    npu = torch.ops.npu.npu_quantize
+    for dtype, name in ((torch.int8, "int8"), (torch.float8_e5m2, "float8_e5m2")):
+        expected = kvant.quantize(x, scale, zero, dst_type=dtype)
+        assert str(expected.dtype) == f"torch.{name}"
+        assert_same(torch_npu.npu_quantize(x, scale, zero, dtype), expected)
+        assert_same(npu(x, scale, zero, dtype), expected)
+    expected = kvant.quantize(x, scale[:2], None, axis=0, dst_type="int4", reciprocal_scale=True)
+    got = torch_npu.npu_quantize(x, scale[:2], None, torch.quint4x2, axis=0, div_mode=False)
+    assert_same(got, expected.view(torch.int32))
+
+
 def test_names_of_arguments_in_several_releases() -> None:
     x = values((2, 8))
     for function in (torch_npu.npu_dynamic_quant, torch_npu.npu_dynamic_quant_asymmetric):
