@@ -1,7 +1,8 @@
 """torch_npu's quantization functions by their own names, signatures and format codes, on kvant.
 
 `import kvant.torch_npu as torch_npu` in the place of `import torch_npu`. Where an argument has had several names over
-the releases of torch_npu, both are accepted. torch.ops.npu.* is defined as well where nobody else has done it.
+the releases of torch_npu, both are accepted. torch.ops.npu.* is defined as well where nobody else has done it: where
+the real torch_npu is installed, import it first.
 
 Formats (`dst_type`): 1 or torch.int8; 16 or torch.quint4x2, INT4 as int32 with eight values each; 285, INT4 as uint8
 with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e4m3fn. Errors are kvant's.
