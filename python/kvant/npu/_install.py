@@ -14,7 +14,7 @@ from kvant.npu._modules import modules
 
 
 class _Missing(importlib.abc.MetaPathFinder):
-    """Says which submodule of torch_npu or torchair is not there."""
+    """Says which part of torch_npu or torchair is not there."""
 
     def find_spec(
         self,
@@ -23,7 +23,8 @@ class _Missing(importlib.abc.MetaPathFinder):
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> importlib.machinery.ModuleSpec | None:
         if fullname.partition(".")[0] in ("torch_npu", "torchair"):
-            raise ModuleNotFoundError(f"kvant.npu does not emulate the module {fullname}", name=fullname)
+            # Without a name: `from torchair import ge` would hide the sentence of an error that has one.
+            raise ModuleNotFoundError(f"kvant.npu does not emulate {fullname}")
         return None
 
 
