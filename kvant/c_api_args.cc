@@ -1,6 +1,6 @@
 #include "kvant/c_api_args.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <iterator>

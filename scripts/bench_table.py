@@ -76,8 +76,8 @@ def cache(cells: Cells) -> None:
             row.append(share(cells[f"{start}/{fmt}/{slots}/float32/group0/beside_copy/1"]))
             dense = cells[f"{start}/{fmt}/{slots}/float32/group0/beside_dense/1"]
             row.append(f"{1 / dense['of_copy']:.2f}")
-        for table, group in (("float32", 32), ("float16", 32), ("float32", 64), ("float32", 128)):
-            row.append(share(cells[f"{start}/int4/{slots}/{table}/group{group}/beside_copy/1"]))
+        for params, group in (("float32", 32), ("float16", 32), ("float32", 64), ("float32", 128)):
+            row.append(share(cells[f"{start}/int4/{slots}/{params}/group{group}/beside_copy/1"]))
         one, two = (cells[f"{start}/int4/{slots}/float32/group0/beside_copy/{n}"] for n in ("1", "threads"))
         row.append(f"{two['items_per_second'] / one['items_per_second']:.2f}x")
         rows.append(row)

@@ -1,6 +1,6 @@
 #include "kvant/core/scatter_index.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <string>
 

@@ -37,6 +37,12 @@ struct VectorLanes {
   static KVANT_INLINE F Div(F a, F b) { return hn::Div(a, b); }
   static KVANT_INLINE F Min(F a, F b) { return hn::Min(a, b); }
   static KVANT_INLINE F Max(F a, F b) { return hn::Max(a, b); }
+  // Every target's instruction gives the second operand, or the NaN, where one of them is a NaN.
+  static KVANT_INLINE F AtLeast(F v, F low) { return hn::Max(low, v); }
+  static KVANT_INLINE F AtMost(F v, F high) { return hn::Min(high, v); }
+  static KVANT_INLINE F MulPowerOf2(F p, F shifted) {
+    return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), SetI(0x7F800000)));
+  }
   static KVANT_INLINE F MulAdd(F a, F b, F c) { return hn::MulAdd(a, b, c); }
   static KVANT_INLINE F NegMulAdd(F a, F b, F c) { return hn::NegMulAdd(a, b, c); }
 
@@ -91,6 +97,7 @@ struct VectorLanes {
 #endif
   }
 
+  static KVANT_INLINE I LoadI(const int32_t* p) { return hn::LoadU(DI(), p); }
   static KVANT_INLINE F Load(const float* p) { return hn::LoadU(DF(), p); }
   static KVANT_INLINE F Load(const Float16* p) {
 #if HWY_TARGET == HWY_AVX3 && !defined(__SANITIZE_ADDRESS__)

@@ -26,6 +26,17 @@ struct ScalarLanes {
   // Of numbers: what they return for a NaN or for zeros of two signs differs between backends.
   static F Min(F a, F b) { return a < b ? a : b; }
   static F Max(F a, F b) { return a > b ? a : b; }
+  // max(v, low) and min(v, high) that keep a NaN in v; low and high are not zeros.
+  static F AtLeast(F v, F low) { return v < low ? low : v; }
+  static F AtMost(F v, F high) { return v > high ? high : v; }
+  // a * b + c and c - a * b, rounded once.
+  static F MulAdd(F a, F b, F c) { return std::fma(a, b, c); }
+  static F NegMulAdd(F a, F b, F c) { return std::fma(-a, b, c); }
+  // p * 2^n for a number p within [0.5, 2) and an integer n from -125 to 128, given as n + 1.5 * 2^23, whose lowest bits
+  // are those of n; infinity where it overflows.
+  static F MulPowerOf2(F p, F shifted) {
+    return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), 0x7F800000));
+  }
 
   static I AddI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
   static I SubI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }

@@ -18,12 +18,6 @@ struct RowwiseOutputs {
 // are the caller's and already in `plan`.
 Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const ExecOptions& exec, RowwisePlan* plan);
 
-// The everyday call, row-major tensors without optional inputs: true if every rule can be seen to hold at a glance,
-// with the plan made, all of it the work of one task. False means nothing more than that the rules have to be asked.
-// `offset` is absent when symmetric; `plan` has its format, d and r.
-bool MakePlainPlan(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
-                   const ConstTensorView& offset, RowwisePlan* plan);
-
 }  // namespace kvant
 
 #endif  // KVANT_ROWWISE_MAKE_PLAN_H_

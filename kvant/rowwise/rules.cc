@@ -1,6 +1,6 @@
 #include "kvant/rowwise/rules.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 #include <string>
@@ -76,6 +76,7 @@ struct Extent {
   const char* end = nullptr;
   bool steps_outward = true;  // each dimension steps over everything inside it, so that no two elements can meet
 
+  Extent() = default;
   explicit Extent(const ConstTensorView& t) {
     int64_t low = 0, high = 0;
     for (int d = t.rank() - 1; d >= 0; --d) {
@@ -250,21 +251,29 @@ Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView&
 
 Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outputs,
                     std::initializer_list<NamedTensor> inputs) {
-  const NamedTensor* o = outputs.begin();
-  for (size_t i = 0; i < outputs.size(); ++i) {
-    const ConstTensorView& t = o[i].tensor;
+  constexpr int kMost = 24;  // no operator has as many
+  if (inputs.size() + outputs.size() > kMost) return Status::InvalidValue(fmt::format("{}: too many tensors", op));
+  const NamedTensor* tensors[kMost];
+  Extent extents[kMost];
+  int count = 0;
+  for (const NamedTensor& in : inputs) {
+    if (!in.tensor.present()) continue;
+    tensors[count] = &in;
+    extents[count++] = Extent(in.tensor);
+  }
+  for (const NamedTensor& out : outputs) {
+    const ConstTensorView& t = out.tensor;
     if (!t.present()) continue;
     const Extent extent(t);
     if (!extent.steps_outward && OverlapsItself(t)) {
-      return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, o[i].name,
+      return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, out.name,
                                               ShapeText(t.shape()), ShapeText(t.strides())));
     }
-    for (size_t j = 0; j < i; ++j) {
-      if (extent.Meets(Extent(o[j].tensor))) KVANT_RETURN_IF_ERROR(Shares(op, o[j], o[i]));
+    for (int i = 0; i < count; ++i) {
+      if (extent.Meets(extents[i])) KVANT_RETURN_IF_ERROR(Shares(op, *tensors[i], out));
     }
-    for (const NamedTensor& in : inputs) {
-      if (in.tensor.present() && extent.Meets(Extent(in.tensor))) KVANT_RETURN_IF_ERROR(Shares(op, in, o[i]));
-    }
+    tensors[count] = &out;
+    extents[count++] = extent;
   }
   return {};
 }

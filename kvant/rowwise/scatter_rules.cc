@@ -1,6 +1,6 @@
 #include "kvant/rowwise/scatter_rules.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <string>

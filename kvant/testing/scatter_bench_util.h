@@ -2,6 +2,8 @@
 #ifndef KVANT_TESTING_SCATTER_BENCH_UTIL_H_
 #define KVANT_TESTING_SCATTER_BENCH_UTIL_H_
 
+#include <cstring>
+#include <initializer_list>
 #include <random>
 #include <string_view>
 #include <vector>
@@ -55,13 +57,18 @@ class ScatterBench {
         [&] { op(ConstTensorView(Next(), DType::kInt64, {shape_.tokens})); }, other);
   }
 
-  // Times op(indices), one thread beside one thread.
+  // Times op(indices), one thread beside one thread. What the copy writes beside rows of the cache: `param_bytes` bytes
+  // of each of these tables for a slot.
   template <class Op>
-  void Measure(benchmark::State& state, const Op& op) {
+  void Measure(benchmark::State& state, const Op& op, std::initializer_list<char*> tables = {},
+               int64_t param_bytes = 0) {
     MeasureBesideOther(state, op, [&] {
       const int64_t* slots = Next();
       for (int64_t i = 0; i < shape_.tokens; ++i) {
         pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
+        for (char* table : tables) {
+          std::memcpy(table + slots[i] * param_bytes, tokens_.data(), static_cast<size_t>(param_bytes));
+        }
       }
     });
   }

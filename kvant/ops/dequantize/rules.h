@@ -2,7 +2,7 @@
 #ifndef KVANT_OPS_DEQUANTIZE_RULES_H_
 #define KVANT_OPS_DEQUANTIZE_RULES_H_
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "kvant/ops/dequantize/dequantize.h"
 #include "kvant/rowwise/rules.h"

@@ -1,6 +1,6 @@
 #include "kvant/ops/dequantize_gather/rules.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace kvant::dequantize_gather {
 namespace {

@@ -1,6 +1,6 @@
 #include "kvant/ops/dynamic_quant/rules.h"
-#include "kvant/rowwise/drive_rows.h"
 #include "kvant/rowwise/make_plan.h"
+#include "kvant/rowwise/plain.h"
 
 namespace kvant {
 
@@ -14,18 +14,17 @@ Status InferDynamicQuant(const DynamicQuantArgs& args, DynamicQuantOutputs* outp
 }
 
 Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec) {
-  RowwisePlan plan;
-  plan.format = args.dst_type;
-  plan.asymmetric = !args.symmetric;
-  plan.d = Info(args.dst_type).d;
-  plan.r = RangeFor(args.dst_type, plan.d);
   const bool plain = args.quant_mode == QuantMode::kPerToken && args.group_size == 0 && args.dst_type_max == 0 &&
                      !args.smooth_scales.present() && !args.group_index.present() && exec.stores != Stores::kStreaming;
-  if (plain && MakePlainPlan(args.x, args.y, args.scale, args.offset, &plan)) {
-    DriveRows(plan, 0, plan.rows);
+  PlainRows rows;
+  if (plain && FindPlainRows(args.dst_type, !args.symmetric, args.x, args.y, args.scale, args.offset, &rows)) {
+    QuantizePlainRows(rows);
     return {};
   }
 
+  RowwisePlan plan;
+  plan.format = args.dst_type;
+  plan.asymmetric = !args.symmetric;
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckInputs(args, &plan.d));
   KVANT_RETURN_IF_ERROR(dynamic_quant::CheckOutputs(args));
   plan.r = RangeFor(args.dst_type, plan.d);

@@ -1,5 +1,5 @@
-// dynamic_quant_update_scatter_ beside a copy of the same bytes to the same slots, and beside dynamic_quant of the same
-// rows, written densely.
+// dynamic_quant_update_scatter_ beside a copy of the same bytes (codes, scales, offsets) to the same slots, and beside
+// dynamic_quant of the same rows, written densely.
 #include <fmt/format.h>
 
 #include <random>
@@ -55,7 +55,9 @@ void Run(benchmark::State& state, const Case& c) {
     args.indices = indices;
     if (!DynamicQuantUpdateScatter(args, exec).ok()) state.SkipWithError("dynamic_quant_update_scatter_ failed");
   };
-  if (!c.beside_dense) return bench.Measure(state, fused);
+  if (!c.beside_dense) {
+    return bench.Measure(state, fused, {scale.data(), offset.data()}, heads * groups * ByteSize(c.table));
+  }
 
   const bench::Memory y(tokens * codes), dense_scale(tokens * heads * groups * 4), dense_offset(dense_scale.size());
   DynamicQuantArgs dense;

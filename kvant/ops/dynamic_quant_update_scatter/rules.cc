@@ -1,6 +1,6 @@
 #include "kvant/ops/dynamic_quant_update_scatter/rules.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <vector>

@@ -2,7 +2,7 @@
 #ifndef KVANT_OPS_PACK_INT4_RULES_H_
 #define KVANT_OPS_PACK_INT4_RULES_H_
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "kvant/ops/pack_int4/pack_int4.h"
 #include "kvant/rowwise/rules.h"

@@ -2,7 +2,7 @@
 #ifndef KVANT_OPS_QUANT_SCATTER_RULES_H_
 #define KVANT_OPS_QUANT_SCATTER_RULES_H_
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "kvant/ops/quant_scatter/quant_scatter.h"
 #include "kvant/ops/quantize/rules.h"

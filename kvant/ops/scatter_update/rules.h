@@ -2,7 +2,7 @@
 #ifndef KVANT_OPS_SCATTER_UPDATE_RULES_H_
 #define KVANT_OPS_SCATTER_UPDATE_RULES_H_
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include "kvant/ops/scatter_update/scatter_update.h"
 #include "kvant/rowwise/scatter_rules.h"
