@@ -81,7 +81,7 @@ endfunction()
 # kvant/ itself: the umbrella header, the list of operators, and the C API with the DLPack header that it includes as
 # <dlpack/dlpack.h>.
 function(kvant_add_api)
-  foreach(header kvant.h c_api.h c_api_scatter.h c_api_types.h ops/ops.h)
+  foreach(header kvant.h c_api.h c_api_scatter.h c_api_swiglu.h c_api_types.h ops/ops.h)
     kvant_public_headers("${PROJECT_SOURCE_DIR}/kvant/${header}")
   endforeach()
   file(GLOB dlpack CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/third_party/dlpack/*.h")

@@ -1,5 +1,6 @@
 // kvant for C, and for everything that calls C: every operator over DLPack tensors, error codes instead of exceptions.
-// This header includes the others of the C API: c_api_types.h and, for caches, c_api_scatter.h.
+// This header includes the others of the C API: c_api_types.h, c_api_scatter.h for caches and
+// c_api_swiglu.h for mixtures of experts.
 //
 //   float x[2][4] = {{0, 1, -2, 127}, {0, 3, 8, -254}}, scale[2];
 //   int8_t y[2][4];
@@ -35,6 +36,7 @@
 #define KVANT_C_API_H_
 
 #include "kvant/c_api_scatter.h"
+#include "kvant/c_api_swiglu.h"
 #include "kvant/c_api_types.h"
 
 #ifdef __cplusplus

@@ -72,6 +72,7 @@ ScatterUpdateArgs Convert(ArgReader&, const kvant_scatter_update_args&);
 QuantScatterArgs Convert(ArgReader&, const kvant_quant_scatter_args&);
 DynamicQuantUpdateScatterArgs Convert(ArgReader&, const kvant_dynamic_quant_update_scatter_args&);
 DequantizeGatherArgs Convert(ArgReader&, const kvant_dequantize_gather_args&);
+DequantSwigluQuantArgs Convert(ArgReader&, const kvant_dequant_swiglu_quant_args&);
 
 DLDataType ToDLPack(DType dtype);
 

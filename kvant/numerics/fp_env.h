@@ -11,10 +11,28 @@
 namespace kvant {
 
 // Sets the default state, or one that flushes subnormals, for a scope. Flushing exists for speed on x86 alone, where
-// an operation on a subnormal costs over a hundred cycles; elsewhere kFlush is kDefault.
+// an operation on a subnormal costs over a hundred cycles; elsewhere every mode is kDefault.
 class FpEnv {
  public:
-  enum Mode { kDefault, kFlush };
+  enum Mode {
+    kDefault,
+    kFlush,         // results and operands
+    kFlushResults,  // a subnormal operand counts; Flushed() says whether a result was made zero
+  };
+
+  // Whether a result has been flushed, or has underflowed, since the last call or a new state; on the calling thread.
+  // False where nothing is ever flushed.
+  static bool Flushed() {
+#if defined(__x86_64__) || defined(__i386__)
+    constexpr Word kUnderflow = 0x10;
+    const Word word = Get();
+    if ((word & kUnderflow) == 0) return false;
+    Set(word & ~kUnderflow);
+    return true;
+#else
+    return false;
+#endif
+  }
 
   // The register is read once, because that is slow; a scope inside this one restores what it found.
   explicit FpEnv(Mode mode) : saved_(Get()), changed_(((saved_ ^ Bits(mode)) & ~kIgnored) != 0) {
@@ -32,7 +50,7 @@ class FpEnv {
   static Word Get() { return _mm_getcsr(); }
   static void Set(Word w) { _mm_setcsr(w); }
   // Exceptions masked, nearest even, no flag raised; flush-to-zero and denormals-are-zero are bits 15 and 6.
-  static Word Bits(Mode mode) { return mode == kFlush ? 0x9FC0 : 0x1F80; }
+  static Word Bits(Mode mode) { return mode == kFlush ? 0x9FC0 : mode == kFlushResults ? 0x9F80 : 0x1F80; }
   // Sticky exception flags are the caller's business but not worth a write of the register.
   static constexpr Word kIgnored = 0x3F;
 #elif defined(__aarch64__)

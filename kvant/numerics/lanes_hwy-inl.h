@@ -37,6 +37,17 @@ struct VectorLanes {
   static KVANT_INLINE F Div(F a, F b) { return hn::Div(a, b); }
   static KVANT_INLINE F Min(F a, F b) { return hn::Min(a, b); }
   static KVANT_INLINE F Max(F a, F b) { return hn::Max(a, b); }
+  // Every target's instruction gives the second operand, or the NaN, where one of them is a NaN.
+  static KVANT_INLINE F AtLeast(F v, F low) { return hn::Max(low, v); }
+  static KVANT_INLINE F AtMost(F v, F high) { return hn::Min(high, v); }
+  static KVANT_INLINE F MulPowerOf2(F p, F n) {
+#if HWY_TARGET == HWY_AVX3
+    return F{_mm512_scalef_ps(p.raw, n.raw)};
+#else
+    const I power = Shl<23>(Bits(Add(n, Set(0x1.8p23f + 126))));
+    return Mul(Mul(p, FloatOf(power)), Set(2.0f));
+#endif
+  }
   static KVANT_INLINE F MulAdd(F a, F b, F c) { return hn::MulAdd(a, b, c); }
   static KVANT_INLINE F NegMulAdd(F a, F b, F c) { return hn::NegMulAdd(a, b, c); }
 
@@ -91,6 +102,7 @@ struct VectorLanes {
 #endif
   }
 
+  static KVANT_INLINE I LoadI(const int32_t* p) { return hn::LoadU(DI(), p); }
   static KVANT_INLINE F Load(const float* p) { return hn::LoadU(DF(), p); }
   static KVANT_INLINE F Load(const Float16* p) {
 #if HWY_TARGET == HWY_AVX3 && !defined(__SANITIZE_ADDRESS__)

@@ -26,6 +26,14 @@ struct ScalarLanes {
   // Of numbers: what they return for a NaN or for zeros of two signs differs between backends.
   static F Min(F a, F b) { return a < b ? a : b; }
   static F Max(F a, F b) { return a > b ? a : b; }
+  // max(v, low) and min(v, high) that keep a NaN in v; low and high are not zeros.
+  static F AtLeast(F v, F low) { return v < low ? low : v; }
+  static F AtMost(F v, F high) { return v > high ? high : v; }
+  // a * b + c and c - a * b, rounded once.
+  static F MulAdd(F a, F b, F c) { return std::fma(a, b, c); }
+  static F NegMulAdd(F a, F b, F c) { return std::fma(-a, b, c); }
+  // p * 2^n for an integer n from -124 to 128 and a p within [0.5, 2); infinity where it overflows.
+  static F MulPowerOf2(F p, F n) { return p * PowerBefore(n) * 2; }
 
   static I AddI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
   static I SubI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }
@@ -63,6 +71,10 @@ struct ScalarLanes {
   static F ToFloat(I a) { return static_cast<float>(a); }
   // Nearest even; the argument lies within the range of int32.
   static I RoundToInt(F a) { return static_cast<I>(std::nearbyint(a)); }
+
+ private:
+  // 2^(n - 1): the sum holds n + 126 in its lowest bits, and nothing else in the 9 that stay.
+  static F PowerBefore(F n) { return FloatOf(Shl<23>(Bits(n + (0x1.8p23f + 126)))); }
 };
 
 }  // namespace kvant

@@ -44,6 +44,9 @@ struct QuadLanes {
   KVANT_QUAD2(F, Div, F, F)
   KVANT_QUAD2(F, Min, F, F)
   KVANT_QUAD2(F, Max, F, F)
+  KVANT_QUAD2(F, AtLeast, F, F)
+  KVANT_QUAD2(F, AtMost, F, F)
+  KVANT_QUAD2(F, MulPowerOf2, F, F)
   KVANT_QUAD3(F, MulAdd, F, F, F)
   KVANT_QUAD3(F, NegMulAdd, F, F, F)
   KVANT_QUAD2(I, AddI, I, I)
@@ -98,6 +101,10 @@ struct QuadLanes {
   static KVANT_INLINE F Load(const T* p) {
     const size_t n = L::N();
     return {L::Load(p), L::Load(p + n), L::Load(p + 2 * n), L::Load(p + 3 * n)};
+  }
+  static KVANT_INLINE I LoadI(const int32_t* p) {
+    const size_t n = L::N();
+    return {L::LoadI(p), L::LoadI(p + n), L::LoadI(p + 2 * n), L::LoadI(p + 3 * n)};
   }
 };
 

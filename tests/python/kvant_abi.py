@@ -95,7 +95,7 @@ def _structs() -> dict[str, Any]:
         "const DLTensor*": ct.POINTER(Tensor),
         "const kvant_parallel_for*": ct.POINTER(ParallelFor),
     }
-    headers = (ROOT / "kvant" / name for name in ("c_api_types.h", "c_api_scatter.h", "c_api.h"))
+    headers = (ROOT / "kvant" / name for name in ("c_api_types.h", "c_api_scatter.h", "c_api_swiglu.h", "c_api.h"))
     text = re.sub(r"//[^\n]*", "", "".join(header.read_text() for header in headers))
     types |= dict.fromkeys(re.findall(r"typedef int32_t (\w+);", text), ct.c_int32)
     for name, body in re.findall(r"typedef struct (\w+) \{\s*((?:size_t struct|const DLTensor).*?)\}", text, re.DOTALL):
@@ -176,8 +176,9 @@ def call(op: str, *, threads: int | None = None, stores: str = "auto", **fields:
     """Runs an operator; its results are among the fields. Without `threads` it uses the library's pool."""
     function = getattr(lib, f"kvant_{op}")
     struct = "row_stats" if op.startswith("row_") else op.removesuffix("_in_place")
+    struct = "group_counts" if op in ("counts_from_ends", "ends_from_counts") else struct
     args = fill(f"kvant_{struct}_args", **fields)
-    if op.startswith("params_"):
+    if op.startswith("params_") or struct == "group_counts":
         return check(function(ct.byref(args)))
     pool = None if threads is None else ParallelFor(threads, None, Run(run_threads))
     return check(function(ct.byref(args), ct.byref(fill("kvant_exec", stores=stores, parallel=pool))))

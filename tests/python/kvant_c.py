@@ -13,10 +13,13 @@ from kvant_abi import Array, Spec, call, infer, supported_targets, target
 
 __all__ = [
     "call",
+    "counts_from_ends",
+    "dequant_swiglu_quant",
     "dequantize",
     "dequantize_gather",
     "dynamic_quant",
     "dynamic_quant_update_scatter_",
+    "ends_from_counts",
     "pack_int4",
     "params_from_amax",
     "params_from_minmax",
@@ -245,3 +248,27 @@ def dequantize_gather(
     fields = {**tables, "indices": indices, "length": length, "axis": axis, **attributes}
     (x,) = infer("dequantize_gather", 1, dtype, **fields)
     return _run("dequantize_gather", {"x": x}, alloc, how or {}, **fields)[0]
+
+
+DEFAULTS = {"clamp_limit": 7.0, "glu_alpha": 1.702, "glu_bias": 1.0}
+
+
+def dequant_swiglu_quant(
+    x: Array, *, quant_mode: int = 0, alloc: Alloc = poisoned, how: Any = None, **attributes: Any
+) -> tuple[Array, Array]:
+    fields = {"x": x, "quant_mode": quant_mode, **DEFAULTS, **attributes}
+    y, scale = infer("dequant_swiglu_quant", 2, **fields)
+    codes, scales = _run("dequant_swiglu_quant", {"y": y, "scale": scale}, alloc, how or {}, **fields)
+    return codes, scales
+
+
+def counts_from_ends(ends: Array, dtype: Any = np.int64) -> Array:
+    counts = poisoned(ends.shape, dtype)
+    call("counts_from_ends", ends=ends, counts=counts)
+    return counts
+
+
+def ends_from_counts(counts: Array, dtype: Any = np.int64) -> Array:
+    ends = poisoned(counts.shape, dtype)
+    call("ends_from_counts", counts=counts, ends=ends)
+    return ends

@@ -28,6 +28,12 @@ class Encoder {
   // A part within the loaded columns, of a grid whose first elements lie at x and y.
   void Encode(const GridPart& part, const char* x, char* y);
 
+  // Columns [column, column + n) of the first row, n at most kPiece, whose elements and codes lie at x and y.
+  void EncodeColumns(int64_t column, int64_t n, const char* x, char* y) {
+    if (!by_column_) parameters_.LoadOne(0);
+    EncodeRun(x, n, by_column_ ? column - loaded_ : 0, y);
+  }
+
  private:
   // n elements with the parameters from `parameter` on.
   void EncodeRun(const char* x, int64_t n, int64_t parameter, char* y);
