@@ -55,8 +55,8 @@ def dequant_swiglu_quant(
         bias: int32, float32, float16 or bfloat16, shaped like weight_scale.
         quant_scale, quant_offset: float32, float16 or bfloat16 [H], [1, H], [P, H], or one number for all columns: [1],
             [P], [P, 1]. quant_offset is for static quantization.
-        group_index: int32 or int64. [G]: how many rows each group has; [G, 2]: (parameter row, how many rows). Rows past
-            the last group give codes and a scale of 0.
+        group_index: int32 or int64. [G]: how many rows each group has; [G, 2]: (parameter row, how many rows). Rows
+            past the last group give codes and a scale of 0.
         quant_mode: 0 or "static", 1 or "dynamic".
         dst_type: "int8", "float8_e4m3fn", "float8_e5m2", "hifloat8", or the torch dtype.
         swiglu_mode, clamp_limit (L), glu_alpha, glu_bias: as above.
