@@ -4,15 +4,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from cases import CASES
 from torch.multiprocessing.spawn import spawn
 
 import distributed_worker
 import kvant.distributed
+from kvant.distributed._sharding import _RULES
 
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_processes(size: int, tmp_path: Path) -> None:
     spawn(distributed_worker.run, args=(size, str(tmp_path / "meeting")), nprocs=size)
+
+
+def test_every_functional_operator_has_a_rule() -> None:
+    functional = {case.op for case in CASES if not case.op._schema.is_mutable}
+    assert functional == set(_RULES)
 
 
 def test_it_says_what_is_missing() -> None:
