@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from cases import CASES
 from torch.multiprocessing.spawn import spawn
 
 import distributed_worker
 import kvant.distributed
+from cases import CASES
 from kvant.distributed._sharding import _RULES
 
 
