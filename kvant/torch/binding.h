@@ -64,17 +64,18 @@ class Reader {
   DType DTypeCode(int64_t code) const;
   int Axis(int64_t axis) const;
 
+  // One of the enumerators 0..last.
+  template <class Enum>
+  Enum Choice(const char* name, int64_t value, Enum last) const {
+    CheckChoice(name, value, static_cast<int64_t>(last));
+    return static_cast<Enum>(value);
+  }
   QuantMode Mode(int64_t v) const { return Choice("quant_mode", v, QuantMode::kPerChannel); }
   RoundMode Rounding(int64_t v) const { return Choice("round_mode", v, RoundMode::kHybrid); }
   IndexMode Indexing(int64_t v) const { return Choice("index_mode", v, IndexMode::kSlot); }
   IndexPolicy Policy(int64_t v) const { return Choice("index_policy", v, IndexPolicy::kSkip); }
 
  private:
-  template <class Enum>
-  Enum Choice(const char* name, int64_t value, Enum last) const {
-    CheckChoice(name, value, static_cast<int64_t>(last));
-    return static_cast<Enum>(value);
-  }
   void CheckChoice(const char* name, int64_t value, int64_t last) const;
 
   const char* op_;

@@ -26,9 +26,11 @@ from kvant._parts import (  # noqa: E402
 )
 from kvant._quantize import quantize  # noqa: E402
 from kvant._scatter import quant_scatter, quant_scatter_, scatter_update, scatter_update_  # noqa: E402
+from kvant._swiglu import dequant_swiglu_quant  # noqa: E402
 
 __all__ = [
     "__version__",
+    "dequant_swiglu_quant",
     "dequantize",
     "dequantize_gather",
     "dynamic_quant",

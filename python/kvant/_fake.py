@@ -185,6 +185,27 @@ def _(
     return var.new_empty(shape, dtype=DTYPE_OF_NUMBER[dtype])
 
 
+@register_fake("kvant::dequant_swiglu_quant")
+def _(
+    x: Tensor,
+    weight_scale: Tensor | None = None,
+    activation_scale: Tensor | None = None,
+    bias: Tensor | None = None,
+    quant_scale: Tensor | None = None,
+    quant_offset: Tensor | None = None,
+    group_index: Tensor | None = None,
+    quant_mode: int = 0,
+    dst_type: int = 1,
+    swiglu_mode: int = 0,
+    clamp_limit: float = 7.0,
+    glu_alpha: float = 1.702,
+    glu_bias: float = 1.0,
+    activate_left: bool = False,
+) -> tuple[Tensor, Tensor]:
+    y = x.new_empty((*x.shape[:-1], x.shape[-1] // 2), dtype=STORAGE[dst_type][0])
+    return y, x.new_empty(x.shape[:-1], dtype=torch.float32)
+
+
 @register_fake("kvant::_no_gradient")
 def _(grad: Tensor, source: Tensor) -> Tensor:
     return source.new_empty(source.shape)
@@ -195,6 +216,7 @@ def _writes(*_args: Any, **_kwargs: Any) -> None:
 
 
 for _name in (
+    "dequant_swiglu_quant_out",
     "dequantize_gather_out",
     "dequantize_out",
     "dynamic_quant_out",

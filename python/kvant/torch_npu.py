@@ -30,6 +30,7 @@ __all__ = [
     "float8_e5m2",
     "hifloat8",
     "int4",
+    "npu_dequant_swiglu_quant",
     "npu_dynamic_quant",
     "npu_dynamic_quant_asymmetric",
     "npu_quant_scatter",
@@ -211,6 +212,36 @@ def npu_quantize(
     return no_gradient(y, self, scales, zero_points) if y.requires_grad else y
 
 
+def npu_dequant_swiglu_quant(
+    x: Tensor,
+    *,
+    weight_scale: Tensor | None = None,
+    activation_scale: Tensor | None = None,
+    bias: Tensor | None = None,
+    quant_scale: Tensor | None = None,
+    quant_offset: Tensor | None = None,
+    group_index: Tensor | None = None,
+    activate_left: bool = False,
+    quant_mode: int = 0,
+    dst_type: DstType | None = None,
+    round_mode: int | None = None,
+    activate_dim: int | None = None,
+    swiglu_mode: int = 0,
+    clamp_limit: float = 7.0,
+    glu_alpha: float = 1.702,
+    glu_bias: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """(y, scale): `kvant.dequant_swiglu_quant`. round_mode is 0, to nearest even; activate_dim the last dimension."""
+    if round_mode not in (None, 0):
+        raise ValueError(f"npu_dequant_swiglu_quant: round_mode is {round_mode}, expected 0 (to nearest even)")
+    if activate_dim not in (None, -1, x.dim() - 1):
+        raise ValueError(f"npu_dequant_swiglu_quant: activate_dim is {activate_dim}, expected -1, the last dimension")
+    inputs = (x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index)
+    numbers = (quant_mode, _code(dst_type), swiglu_mode, clamp_limit, glu_alpha, glu_bias, activate_left)
+    y, scale = call(_ops.dequant_swiglu_quant.default, *inputs, *numbers)
+    return y, no_gradient(scale, *inputs) if scale.requires_grad else scale
+
+
 _SCATTER = (
     "Tensor indices, Tensor updates, Tensor quant_scales, Tensor? quant_zero_points=None, int axis=-2, "
     "int quant_axis=-1, str reduce='update', int? dst_type=None, str? round_mode='rint'"
@@ -219,8 +250,15 @@ _DYNAMIC = (
     "*, Tensor? smooth_scales=None, Tensor? group_index=None, int? dst_type=None, str quant_mode='pertoken', "
     "float dst_type_max=0.0"
 )
+_SWIGLU = (
+    "Tensor x, *, Tensor? weight_scale=None, Tensor? activation_scale=None, Tensor? bias=None, "
+    "Tensor? quant_scale=None, Tensor? quant_offset=None, Tensor? group_index=None, bool activate_left=False, "
+    "int quant_mode=0, int? dst_type=None, int? round_mode=None, int? activate_dim=None, int swiglu_mode=0, "
+    "float clamp_limit=7.0, float glu_alpha=1.702, float glu_bias=1.0"
+)
 # Today's schemas of torch_npu.
 _SCHEMAS: dict[str, Callable[..., object]] = {
+    f"npu_dequant_swiglu_quant({_SWIGLU}) -> (Tensor, Tensor)": npu_dequant_swiglu_quant,
     f"npu_dynamic_quant(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor)": npu_dynamic_quant,
     f"npu_dynamic_quant_asymmetric(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor, Tensor)": npu_dynamic_quant_asymmetric,
     f"npu_quant_scatter(Tensor self, {_SCATTER}) -> Tensor": npu_quant_scatter,

@@ -188,6 +188,30 @@ def _fused() -> Iterator[Case]:
     yield Case("two caches", op, two)
 
 
+def _swiglu() -> Iterator[Case]:
+    op = ops.dequant_swiglu_quant.default
+    products = lambda: torch.arange(4 * 16, dtype=torch.int32).reshape(4, 16) * 37 % 101 - 50  # noqa: E731
+    scales = lambda p: (values((p, 16)).abs(), values((4,), seed=1).abs(), values((p, 16), torch.bfloat16))  # noqa: E731
+    for dst_type in FORMATS:
+        if dst_type == "int4":
+            continue
+        code = CODE[dst_type]
+        for layout in (torch.clone, strided):
+            at = f"{dst_type} {layout.__name__}"
+            yield Case(at, op, lambda c=code, m=layout: (m(values((2, 2, 16))), *[None] * 6, 1, c))
+            make = lambda c=code, m=layout: (m(products()), *map(m, scales(1)), values((8,)).abs(), None, None, 1, c)  # noqa: E731
+            yield Case(f"{at} int32", op, make)
+        yield Case(f"{dst_type} empty", op, lambda c=code: (values((0, 16)), *[None] * 6, 0, c))
+    groups = lambda: torch.tensor([1, 2])  # noqa: E731
+    yield Case("groups", op, lambda: (products(), *scales(2), values((2, 8)).abs(), None, groups(), 1))
+    yield Case("static", op, lambda: (products(), *scales(1), values((8,)).abs(), values((8,)), None, 0))
+    for mode in (1, 2):
+        yield Case(f"mode {mode}", op, lambda m=mode: (values((4, 16)), *[None] * 6, 1, 1, m, 2.0, 1.5, 0.5, m == 2))
+    y, scale = (lambda: torch.zeros(4, 8, dtype=torch.int8)), (lambda: torch.zeros(4))
+    out = ops.dequant_swiglu_quant_out.default
+    yield Case("", out, lambda: (values((4, 16)), *[None] * 6, strided(y()), strided(scale()), 1))
+
+
 def _out() -> Iterator[Case]:
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return strided(torch.zeros(shape, dtype=dtype))
@@ -232,7 +256,7 @@ def _out() -> Iterator[Case]:
 
 
 CASES: list[Case] = [
-    case for make in (_dynamic_quant, _parts, _quantize_dequantize, _scatter, _fused, _out) for case in make()
+    case for make in (_dynamic_quant, _parts, _quantize_dequantize, _scatter, _fused, _swiglu, _out) for case in make()
 ]
 
 

@@ -128,6 +128,12 @@ def dtensors_have_the_bits_of_one_machine() -> None:
     check(lambda *t: kvant.dequantize(*t, dst_type="int8"), (y, 0), (scale, 0), (offset, 0), stays=0)
     check(kvant.pack_int4, (y, 1), stays=1)
     check(kvant.unpack_int4, (kvant.pack_int4(y), 0), stays=0)
+    swiglu = lambda t, **k: kvant.dequant_swiglu_quant(t, quant_mode="dynamic", **k)  # noqa: E731
+    check(swiglu, (x, 1), stays=1)
+    check(swiglu, (x, 2))
+    products = (1000 * x).to(torch.int32)
+    scaled = lambda t, a: swiglu(t, activation_scale=a)  # noqa: E731
+    check(scaled, (products, 0), (values((4, 8)).abs(), 0), stays=0)
     static = values((16,)).abs() + 0.1
     one = distribute_tensor(static, mesh, [Replicate()])
     mixed = kvant.quantize(split(x, 0), one)

@@ -22,9 +22,6 @@ SEEDS = Path(os.environ.get("KVANT_SEEDS", ROOT.parent / "shared" / "seeds"))
 OUTPUT_FOLLOWS = "# 执行上述代码的输出类似如下"
 # What the documents hold; another number means that the rule above has missed something.
 EXAMPLES = {"npu_quant_scatter.md": 2, "npu_dynamic_quant_asymmetric.md": 5, "npu_dequant_swiglu_quant.md": 2}
-# Of operators that are there.
-DOCUMENTS = ("npu_quant_scatter.md", "npu_dynamic_quant_asymmetric.md")
-
 needs_seeds = pytest.mark.skipif(not SEEDS.is_dir(), reason="the source documents are not beside this repository")
 
 
@@ -52,7 +49,7 @@ def test_all_examples_are_found() -> None:
 
 
 @needs_seeds
-@pytest.mark.parametrize(("document", "number"), [(d, n) for d in DOCUMENTS for n in range(EXAMPLES[d])])
+@pytest.mark.parametrize(("document", "number"), [(d, n) for d in EXAMPLES for n in range(EXAMPLES[d])])
 def test_example(document: str, number: int, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(examples(document)[number], encoding="utf-8")

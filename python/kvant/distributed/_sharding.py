@@ -111,6 +111,15 @@ def _dequantize(*args: Any) -> list[Rule]:
     return [_replicated(1, args), *(_rule([Shard(d)], args, {0: Shard(d), 1: Shard(s), 2: Shard(s)}) for d, s in rows)]
 
 
+def _swiglu(*args: Any) -> list[Rule]:
+    """dequant_swiglu_quant(x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index, ...)."""
+    x, _, activation_scale, _, _, _, group_index, *_ = args
+    rows = tuple(x.shape[:-1])
+    known = activation_scale is None or tuple(activation_scale.shape) in (rows, (*rows, 1))
+    free = range(len(rows)) if known and group_index is None else ()
+    return [_replicated(2, args), *(_rule([Shard(d), Shard(d)], args, {0: Shard(d), 2: Shard(d)}) for d in free)]
+
+
 def _leading(*args: Any) -> list[Rule]:
     """pack_int4 and unpack_int4: every dimension but the last."""
     return [_replicated(1, args), *(_rule([Shard(d)], args, {0: Shard(d)}) for d in range(_dims(args[0]) - 1))]
@@ -156,6 +165,7 @@ _RULES: dict[Any, Callable[..., list[Rule]]] = {
     _ops.quantize_with_params.default: _with_params,
     _ops.quantize.default: _static,
     _ops.dequantize.default: _dequantize,
+    _ops.dequant_swiglu_quant.default: _swiglu,
     _ops.pack_int4.default: _leading,
     _ops.unpack_int4.default: _leading,
     _ops.scatter_update.default: _scatter,
