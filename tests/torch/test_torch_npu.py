@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch.library import opcheck
 
 import kvant
 from cases import values
@@ -159,6 +160,18 @@ def test_operators_of_torch() -> None:
     args[0].zero_()
     npu.scatter_update_(*update)
     assert_same(args[0], expected)
+
+
+def test_opcheck_of_operators_of_torch() -> None:
+    npu, args = torch.ops.npu, scatter()
+    opcheck(npu.npu_dynamic_quant.default, (values((2, 16)),), {"dst_type": 16})
+    opcheck(npu.npu_dynamic_quant_asymmetric.default, (values((2, 16)),), {"smooth_scales": values((16,))})
+    opcheck(npu.npu_quantize.default, (values((2, 16)), values((16,)), None, torch.int8))
+    opcheck(npu.npu_quant_scatter.default, args)
+    opcheck(npu.npu_quant_scatter_.default, args)
+    update = torch.zeros(2, 4, 8), args[1], args[2], -2
+    opcheck(npu.scatter_update.default, update)
+    opcheck(npu.scatter_update_.default, update)
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
