@@ -124,6 +124,24 @@ def test_generated_code_holds_no_copy_of_a_cache(mode: Any) -> None:
     assert "copy_" not in body
 
 
+def test_generated_code_holds_no_copy_of_keys_and_values_in_one_tensor() -> None:
+    """Two views of one tensor, written by one call."""
+
+    def run(kv: Tensor, scales: Tensor, slots: Tensor, k: Tensor, v: Tensor) -> None:
+        other = (kv[1], scales[1], None, v)
+        named: dict[str, Any] = {"dst_type": "int8", "index_mode": "slot", "second": other}
+        kvant.dynamic_quant_update_scatter_(kv[0], scales[0], None, slots, k, **named)
+
+    work = torch.tensor([2, 9, 30]), values((3, 16), seed=1), values((3, 16), seed=2)
+    expected, got = ((torch.zeros(2, 4, 8, 16, dtype=torch.int8), torch.zeros(2, 4, 8)) for _ in range(2))
+    run(*expected, *work)
+    _, sources = run_and_get_code(torch.compile(run, fullgraph=True, backend="inductor"), *got, *work)
+    assert_same(got, expected)
+    body = sources[0][sources[0].index("def call(") : sources[0].index("def get_args")]
+    assert "kvant.dynamic_quant_update_scatter_.default(" in body
+    assert re.search("empty_strided|clone|copy_", body) is None
+
+
 class Layer(torch.nn.Module):
     def __init__(self) -> None:
         super().__init__()
