@@ -117,7 +117,7 @@ ExecOptions Exec() {
 
 Tensor Empty(const TensorSpec& spec) { return Empty(spec.dims(), TorchDtype(spec.dtype)); }
 
-TensorSpec In(DType storage, TensorSpec bytes) {
+TensorSpec StoredAs(DType storage, TensorSpec bytes) {
   if (storage == DType::kInt32 && bytes.rank > 0) bytes.shape[bytes.rank - 1] /= 4;
   bytes.dtype = storage;
   return bytes;

@@ -36,7 +36,7 @@ struct Coded {
 };
 
 // The same result with its codes in `storage`.
-TensorSpec In(DType storage, TensorSpec bytes);
+TensorSpec StoredAs(DType storage, TensorSpec bytes);
 
 // Reads the arguments of one call of `op`; every function throws on what no operator can take.
 class Reader {

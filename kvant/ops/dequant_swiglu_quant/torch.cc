@@ -41,7 +41,7 @@ std::tuple<Tensor, Tensor> Functional(const Tensor& x, const Maybe& weight_scale
            swiglu_mode, clamp_limit, glu_alpha, glu_bias, activate_left);
   TensorSpec y_spec, scale_spec;
   Check(InferDequantSwigluQuant(args, &y_spec, &scale_spec));
-  Tensor y = Empty(In(format.storage, y_spec));
+  Tensor y = Empty(StoredAs(format.storage, y_spec));
   Tensor scale = Empty(scale_spec);
   args.y = kRead.Out("y", y);
   args.scale = kRead.Out("scale", scale);

@@ -34,7 +34,7 @@ std::tuple<Tensor, Tensor, Tensor> Asymmetric(const Tensor& x, const Maybe& smoo
       Read(kRead, x, smooth_scales, group_index, dst_type, quant_mode, group_size, dst_type_max, false);
   DynamicQuantOutputs specs;
   Check(InferDynamicQuant(args, &specs));
-  Tensor y = Empty(In(format.storage, specs.y));
+  Tensor y = Empty(StoredAs(format.storage, specs.y));
   Tensor scale = Empty(specs.scale);
   Tensor offset = Empty(specs.offset);
   args.y = kRead.Out("y", y);
@@ -50,7 +50,7 @@ std::tuple<Tensor, Tensor> Symmetric(const Tensor& x, const Maybe& smooth_scales
       Read(kRead, x, smooth_scales, group_index, dst_type, quant_mode, group_size, dst_type_max, true);
   DynamicQuantOutputs specs;
   Check(InferDynamicQuant(args, &specs));
-  Tensor y = Empty(In(format.storage, specs.y));
+  Tensor y = Empty(StoredAs(format.storage, specs.y));
   Tensor scale = Empty(specs.scale);
   args.y = kRead.Out("y", y);
   args.scale = kRead.Out("scale", scale);

@@ -26,7 +26,7 @@ Tensor Functional(const Tensor& x, const Tensor& quant_scales, const Maybe& quan
   QuantizeArgs args = Read(x, quant_scales, quant_zero_points, format.format, axis, round_mode, reciprocal_scale);
   TensorSpec spec;
   Check(InferQuantize(args, &spec));
-  Tensor y = Empty(In(format.storage, spec));
+  Tensor y = Empty(StoredAs(format.storage, spec));
   args.y = kRead.Out("y", y);
   Check(Quantize(args, Exec()));
   return y;

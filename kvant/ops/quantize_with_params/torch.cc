@@ -27,7 +27,7 @@ Tensor Functional(const Tensor& x, const Tensor& scale, const Maybe& offset, con
       Read(x, scale, offset, smooth_scales, group_index, format.format, quant_mode, group_size);
   TensorSpec spec;
   Check(InferQuantizeWithParams(args, &spec));
-  Tensor y = Empty(In(format.storage, spec));
+  Tensor y = Empty(StoredAs(format.storage, spec));
   args.y = kRead.Out("y", y);
   Check(QuantizeWithParams(args, Exec()));
   return y;
