@@ -159,7 +159,7 @@ TEST(Swish, ExpIsWithinTheErrorItPromises) {
     if (wrong.empty()) wrong = text;
   });
   EXPECT_EQ(wrong, "");
-  EXPECT_LT(worst.error, 1.1) << worst.x;
+  EXPECT_LT(worst.error, 1.9) << worst.x;
   EXPECT_GT(worst.error, 0.5);
   RecordProperty("largest_error_in_ulp", std::to_string(worst.error));
   std::printf("largest error %.6f ulp, of exp(%a) = exp(%.9g)\n", worst.error, worst.x, worst.x);

@@ -1,6 +1,6 @@
 #include "kvant/ops/dequant_swiglu_quant/groups.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 namespace kvant::swiglu {
 

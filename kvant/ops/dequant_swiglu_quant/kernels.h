@@ -14,6 +14,9 @@ enum class Bias : uint8_t { kNone, kInt32, kFloat };
 inline constexpr int kNumBiases = 3;
 inline constexpr int kNumModes = 3;
 
+// How far ahead of its use the second half of a row is asked for.
+inline constexpr int64_t kFetchAhead = 4096;
+
 struct Attributes {
   float limit = 0, alpha = 0, bias = 0;  // clamped modes only
 };
@@ -37,9 +40,11 @@ struct Piece {
   int64_t smooth_mask;
   int64_t n;
   float* s;
-  // Null, or where the next pieces of act and lin are, of about n elements: they will be asked for.
-  const void* next_act;
-  const void* next_lin;
+  // What to ask for meanwhile, or null: n bytes of what comes after the row, and, four bytes to an element, the second
+  // half of the row (kFetchAhead bytes ahead) followed by that of the next.
+  const char* next;
+  const char* second;
+  const char* next_second;
   Attributes attributes;
 };
 

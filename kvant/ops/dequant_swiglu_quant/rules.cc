@@ -1,6 +1,6 @@
 #include "kvant/ops/dequant_swiglu_quant/rules.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <cmath>
 

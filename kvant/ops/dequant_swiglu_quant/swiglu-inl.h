@@ -21,6 +21,7 @@ namespace HWY_NAMESPACE {
 #include "kvant/ops/dequant_swiglu_quant/formula.inc"
 
 using swiglu::Bias;
+using swiglu::kFetchAhead;
 using swiglu::Largest;
 using swiglu::Piece;
 
@@ -138,25 +139,18 @@ KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F quotient, 
   StoreBlock(s, p.s + i);
 }
 
-// Asks for what lies `ahead` bytes after elements [i, i + n) of act and lin, or for the start of the next pieces.
-template <class In, bool kInterleaved>
-KVANT_INLINE void FetchAhead(const Piece& p, size_t i, size_t n) {
-  constexpr size_t kAhead = 4096, kStep = kInterleaved ? 2 * sizeof(In) : sizeof(In);
-  const size_t at = i * kStep + kAhead, end = static_cast<size_t>(p.n) * kStep;
-  const bool here = at < end;
-  if (!here && p.next_act == nullptr) return;
-  const size_t from = here ? at : end > kAhead ? at - end : i * kStep;
-  const char* act = static_cast<const char*>(here ? p.act : p.next_act) + from;
-  const char* lin = static_cast<const char*>(here ? p.lin : p.next_lin) + from;
-  for (size_t b = 0; b < n * kStep; b += 64) {
-    hwy::Prefetch(act + b);
-    if constexpr (!kInterleaved) hwy::Prefetch(lin + b);
-  }
+// Asks for what elements [i, i + n) are to ask for.
+KVANT_INLINE void FetchFor(const Piece& p, size_t i, size_t n) {
+  if (p.next == nullptr) return;
+  for (size_t b = 0; b < n; b += 64) hwy::Prefetch(p.next + i + b);
+  if (p.second == nullptr) return;
+  const size_t at = i * 4 + kFetchAhead, end = static_cast<size_t>(p.n) * 4;
+  const char* from = at < end ? p.second + at : p.next_second + (at - end);
+  for (size_t b = 0; b < n * 4; b += 64) hwy::Prefetch(from + b);
 }
 
 template <class In, Bias kBias, SwigluMode kMode>
 KVANT_INLINE Largest WholeBlocks(const Piece& p) {
-  constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
   const size_t n = static_cast<size_t>(p.n), block = kVectors * V::N();
   V::I largest_s = V::SetI(0), largest_x = V::SetI(0);
   const auto one = [&](size_t i) HWY_ATTR __attribute__((always_inline)) {
@@ -165,7 +159,7 @@ KVANT_INLINE Largest WholeBlocks(const Piece& p) {
   };
   size_t i = 0;
   for (; i + block <= n; i += block) {
-    FetchAhead<In, kInterleaved>(p, i, block);
+    FetchFor(p, i, block);
     one(i);
   }
   if (i < n) one(n - block);  // overlaps the block before it
@@ -203,7 +197,7 @@ HWY_NOINLINE Largest ShortPiece(Piece p) {
   float* to = p.s;
   p.s = s;
   p.n = static_cast<int64_t>(block);
-  p.next_act = p.next_lin = nullptr;
+  p.next = nullptr;
   const Largest largest = WholeBlocks<In, kBias, kMode>(p);
   std::memcpy(to, s, n * sizeof(float));
   return largest;
