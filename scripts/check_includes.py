@@ -19,7 +19,8 @@ TARGET_INCLUDE = re.compile(r'^\s*#\s*define\s+HWY_TARGET_INCLUDE\s+"([^"]+)"')
 
 # Who may include a library: pattern of the include, pattern of the including file, the rule in words.
 LIBRARIES = [
-    (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$", "PyTorch is for torch.cc only"),
+    (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$|^kvant/torch/", "PyTorch is for torch.cc and kvant/torch"),
+    (r"^kvant/torch/", r"(^|/)torch\.cc$|^kvant/torch/", "the bindings are for torch.cc and kvant/torch"),
     (
         r"^hwy/",
         r"(^|/)cpu[a-z0-9_]*\.cc$|-inl\.h$|^kvant/core/target\.cc$|^kvant/numerics/dispatch\.h$|[/_](test|bench)\.cc$",
@@ -40,8 +41,10 @@ def is_test(path: str) -> bool:
 
 
 def layer(path: str) -> int:
-    """Position in LAYERS; files of kvant/ itself and everything outside come after the last."""
+    """Position in LAYERS; files of kvant/ itself, torch.cc and everything outside come after the last."""
     parts = PurePosixPath(path).parts
+    if parts[-1] == "torch.cc":
+        return len(LAYERS)
     if len(parts) > 2 and parts[0] == "kvant" and parts[1] in LAYERS:
         return LAYERS.index(parts[1])
     return len(LAYERS)

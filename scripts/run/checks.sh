@@ -45,6 +45,17 @@ cmd_lint() {
   python3 scripts/check_includes.py || failed+=(includes)
   python3 scripts/check_flags.py build/test || failed+=(flags)
 
+  note "Python"
+  need_torch
+  local python_files=(python tests/torch scripts/bench_torch.py)
+  if [ "$fix" = no ]; then
+    build/venv-torch/bin/ruff format -q --check "${python_files[@]}" || failed+=(ruff-format)
+  else
+    build/venv-torch/bin/ruff format -q "${python_files[@]}"
+  fi
+  build/venv-torch/bin/ruff check -q "${python_files[@]}" || failed+=(ruff)
+  build/venv-torch/bin/mypy || failed+=(mypy)
+
   note "clang-tidy"
   local files
   if [ "$all" = yes ]; then

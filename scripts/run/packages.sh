@@ -45,6 +45,27 @@ need_packages() {
 # build/venv with what the Python tests need.
 need_python() { need_python_with build/venv tests/python/requirements.txt; }
 
+# build/venv-torch: PyTorch, what builds the Python package, and what checks and tests it.
+need_torch() { need_python_with build/venv-torch tests/torch/requirements.txt; }
+
+# The package of this tree in build/venv-torch. What has not changed is not built again.
+need_kvant_for_torch() {
+  need_torch
+  note "install kvant in build/venv-torch"
+  pip_build install .
+}
+
+# pip with the build of build/wheel: pip_build install|wheel ...
+pip_build() {
+  local command=$1
+  shift
+  if command -v ccache >/dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=ccache
+  fi
+  CMAKE_BUILD_PARALLEL_LEVEL=$jobs build/venv-torch/bin/python -m pip "$command" -q --disable-pip-version-check \
+    --no-build-isolation --no-deps "$@"
+}
+
 # A Python environment, made anew when the file of its requirements changes.
 need_python_with() {
   local venv=$1 requirements=$2 stamp

@@ -1,0 +1,34 @@
+# libkvant_torch: the operators as torch.ops.kvant.*, on libtorch's stable ABI, so that one file serves every torch from
+# 2.11 on and every Python. Built with KVANT_TORCH.
+
+set(KVANT_TORCH_ROOT "" CACHE PATH "The folder of the Python package torch; empty: that of the Python that is found")
+if(NOT KVANT_TORCH_ROOT)
+  find_package(Python COMPONENTS Interpreter REQUIRED)
+  # The package is located, not imported: that would take seconds.
+  execute_process(COMMAND "${Python_EXECUTABLE}" -c
+                          "import importlib.util as u; print(u.find_spec('torch').submodule_search_locations[0])"
+                  OUTPUT_VARIABLE kvant_torch_root OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "KVANT_TORCH needs PyTorch 2.11 or newer, and ${Python_EXECUTABLE} has none.")
+  endif()
+else()
+  set(kvant_torch_root "${KVANT_TORCH_ROOT}")
+endif()
+# torch's own CMake package is not used: with a CUDA build of torch it looks for CUDA and changes flags.
+find_path(kvant_torch_include torch/csrc/stable/library.h PATHS "${kvant_torch_root}/include" NO_DEFAULT_PATH NO_CACHE)
+find_library(kvant_torch_cpu torch_cpu PATHS "${kvant_torch_root}/lib" NO_DEFAULT_PATH NO_CACHE)
+if(NOT kvant_torch_include OR NOT kvant_torch_cpu)
+  message(FATAL_ERROR "KVANT_TORCH needs PyTorch 2.11 or newer; ${kvant_torch_root} has no stable ABI.")
+endif()
+
+file(GLOB kvant_torch_sources CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kvant/torch/*.cc"
+     "${PROJECT_SOURCE_DIR}/kvant/ops/*/torch.cc")
+add_library(kvant_torch SHARED ${kvant_torch_sources})
+add_library(kvant::torch ALIAS kvant_torch)
+set_target_properties(kvant_torch PROPERTIES EXPORT_NAME torch)
+target_compile_definitions(kvant_torch PRIVATE TORCH_TARGET_VERSION=0x020b000000000000) # 2.11
+target_include_directories(kvant_torch SYSTEM PRIVATE "${kvant_torch_include}")
+target_link_libraries(kvant_torch PRIVATE kvant "${kvant_torch_cpu}")
+target_link_options(kvant_torch PRIVATE -Wl,--no-undefined)
+# torch's libraries are found where Python has loaded them from, or by the program that links this one.
+set_target_properties(kvant_torch PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)

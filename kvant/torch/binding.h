@@ -1,0 +1,86 @@
+// What the operators' torch.cc files share: torch's stable tensors as views, its thread pool, and errors.
+#ifndef KVANT_TORCH_BINDING_H_
+#define KVANT_TORCH_BINDING_H_
+
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/tensor.h>
+
+#include <cstdint>
+#include <optional>
+
+#include "kvant/core/exec.h"
+#include "kvant/core/index_mode.h"
+#include "kvant/core/status.h"
+#include "kvant/core/tensor.h"
+#include "kvant/formats/format.h"
+#include "kvant/rowwise/quant_mode.h"
+
+namespace kvant::binding {
+
+using Tensor = torch::stable::Tensor;
+using Maybe = std::optional<Tensor>;
+
+// Throws what Python sees as RuntimeError: the name of the Python exception that it stands for, ": ", the message.
+void Check(const Status& status);
+
+// torch's intra-op threads: torch.set_num_threads is obeyed.
+ExecOptions Exec();
+
+// A new contiguous tensor on the CPU.
+Tensor Empty(const TensorSpec& spec);
+
+// A format, and how its codes are stored.
+struct Coded {
+  Format format;
+  DType storage;
+};
+
+// The same result with its codes in `storage`.
+TensorSpec StoredAs(DType storage, TensorSpec bytes);
+
+// Reads the arguments of one call of `op`; every function throws on what no operator can take.
+class Reader {
+ public:
+  constexpr explicit Reader(const char* op) : op_(op) {}
+
+  ConstTensorView In(const char* name, const Tensor& t) const;
+  ConstTensorView In(const char* name, const Maybe& t) const;
+  TensorView Out(const char* name, const Tensor& t) const;
+  TensorView Out(const char* name, const Maybe& t) const;
+
+  // What is copied as bytes may have any dtype: one that kvant does not know stands as one of the same size.
+  struct Bytes {
+    ConstTensorView self, updates;
+  };
+  Bytes InBytes(const Tensor& self, const Tensor& updates) const;
+  TensorView OutBytes(const Tensor& t, DType stands_for) const;
+  // A new contiguous tensor of the same shape and dtype.
+  Tensor EmptyLike(const Tensor& self) const;
+
+  // torch_npu's numbers, and the same for INT4 as bytes: 1 int8; 16 INT4 as int32; 285 INT4 as uint8; 23, 291
+  // float8_e5m2; 24, 292 float8_e4m3fn; 290 hifloat8.
+  Coded FormatCode(int64_t code) const;
+  // torch's number of a dtype.
+  DType DTypeCode(int64_t code) const;
+  int Axis(int64_t axis) const;
+
+  // One of the enumerators 0..last.
+  template <class Enum>
+  Enum Choice(const char* name, int64_t value, Enum last) const {
+    CheckChoice(name, value, static_cast<int64_t>(last));
+    return static_cast<Enum>(value);
+  }
+  QuantMode Mode(int64_t v) const { return Choice("quant_mode", v, QuantMode::kPerChannel); }
+  RoundMode Rounding(int64_t v) const { return Choice("round_mode", v, RoundMode::kHybrid); }
+  IndexMode Indexing(int64_t v) const { return Choice("index_mode", v, IndexMode::kSlot); }
+  IndexPolicy Policy(int64_t v) const { return Choice("index_policy", v, IndexPolicy::kSkip); }
+
+ private:
+  void CheckChoice(const char* name, int64_t value, int64_t last) const;
+
+  const char* op_;
+};
+
+}  // namespace kvant::binding
+
+#endif  // KVANT_TORCH_BINDING_H_

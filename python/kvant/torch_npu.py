@@ -1,0 +1,284 @@
+"""torch_npu's quantization functions by their own names, signatures and format codes, on kvant.
+
+`import kvant.torch_npu as torch_npu` in the place of `import torch_npu`. Where an argument has had several names over
+the releases of torch_npu, both are accepted. torch.ops.npu.* is defined as well where nobody else has done it: where
+the real torch_npu is installed, import it first.
+
+Formats (`dst_type`): 1 or torch.int8; 16 or torch.quint4x2, INT4 as int32 with eight values each; 285, INT4 as uint8
+with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e4m3fn. Errors are kvant's.
+
+>>> import torch
+>>> import kvant.torch_npu as torch_npu
+>>> y, scale, offset = torch_npu.npu_dynamic_quant_asymmetric(torch.rand(3, 8), dst_type=torch.quint4x2)
+>>> y.shape, y.dtype
+(torch.Size([3, 1]), torch.int32)
+"""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeAlias, TypeVar
+
+import torch
+from torch import Tensor
+
+import kvant  # noqa: F401, loads the operators
+from kvant._call import call, no_gradient
+from kvant._codes import STORAGE, QuantMode, RoundMode, quant_mode_code, round_mode_code
+
+__all__ = [
+    "float8_e4m3fn",
+    "float8_e5m2",
+    "hifloat8",
+    "int4",
+    "npu_dequant_swiglu_quant",
+    "npu_dynamic_quant",
+    "npu_dynamic_quant_asymmetric",
+    "npu_quant_scatter",
+    "npu_quant_scatter_",
+    "npu_quantize",
+    "scatter_update",
+    "scatter_update_",
+]
+
+DstType: TypeAlias = int | torch.dtype
+P = ParamSpec("P")
+R = TypeVar("R")
+
+# torch_npu's names for formats that torch has no dtype for.
+int4 = 285
+hifloat8 = 290
+float8_e5m2 = 291
+float8_e4m3fn = 292
+
+_DTYPES: dict[torch.dtype, int] = {torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
+if hasattr(torch, "quint4x2"):
+    _DTYPES[torch.quint4x2] = 16
+
+_ops = torch.ops.kvant
+
+
+def _code(dst_type: DstType | None, default: DstType = 1) -> int:
+    value = default if dst_type is None else dst_type
+    code = _DTYPES.get(value) if isinstance(value, torch.dtype) else value
+    if code not in STORAGE or isinstance(code, bool):
+        known = "1, 16, 23, 24, 285, 290, 291, 292, torch.int8, torch.quint4x2, torch.float8_e5m2, torch.float8_e4m3fn"
+        raise ValueError(f"dst_type is {dst_type!r}, expected one of {known}")
+    return code
+
+
+def _also(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Accepts arguments by their names in other releases: also(input="self") takes input= for self."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @wraps(function)
+        def renamed(*args: P.args, **kwargs: P.kwargs) -> R:
+            for other, name in names.items():
+                if other in kwargs:
+                    if name in kwargs:
+                        raise TypeError(f"{function.__name__}: {other} and {name} are the same argument")
+                    kwargs[name] = kwargs.pop(other)
+            return function(*args, **kwargs)
+
+        return renamed
+
+    return decorate
+
+
+@_also(x="input")
+def npu_dynamic_quant(
+    input: Tensor,
+    *,
+    smooth_scales: Tensor | None = None,
+    group_index: Tensor | None = None,
+    dst_type: DstType | None = None,
+    quant_mode: QuantMode = "pertoken",
+    dst_type_max: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """(y, scale) of symmetric dynamic quantization: `kvant.dynamic_quant` with symmetric=True."""
+    op = _ops.dynamic_quant_symmetric.default
+    numbers = (_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
+    y, scale = call(op, input, smooth_scales, group_index, *numbers)
+    return y, no_gradient(scale, input, smooth_scales) if scale.requires_grad else scale
+
+
+@_also(input="x")
+def npu_dynamic_quant_asymmetric(
+    x: Tensor,
+    *,
+    smooth_scales: Tensor | None = None,
+    group_index: Tensor | None = None,
+    dst_type: DstType | None = None,
+    quant_mode: QuantMode = "pertoken",
+    dst_type_max: float = 0.0,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """(y, scale, offset) of asymmetric dynamic quantization: `kvant.dynamic_quant`."""
+    op = _ops.dynamic_quant.default
+    numbers = (_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
+    y, scale, offset = call(op, x, smooth_scales, group_index, *numbers)
+    if scale.requires_grad:
+        return y, no_gradient(scale, x, smooth_scales), no_gradient(offset, x, smooth_scales)
+    return y, scale, offset
+
+
+def _index_mode(indices: Tensor) -> int:
+    """One dimension is a position for each update, two are pairs."""
+    return 0 if indices.dim() == 1 else 1
+
+
+def _quant_scatter_numbers(
+    op: str,
+    self: Tensor,
+    indices: Tensor,
+    axis: int,
+    quant_axis: int,
+    reduce: str,
+    dst_type: DstType | None,
+    round_mode: RoundMode | None,
+) -> tuple[int, ...]:
+    if reduce != "update":
+        raise ValueError(f"{op}: reduce is {reduce!r}, expected 'update'")
+    code = _code(dst_type, default=self.dtype)
+    return code, axis, quant_axis, round_mode_code(round_mode or "rint"), _index_mode(indices)
+
+
+@_also(input="self")
+def npu_quant_scatter(
+    self: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    quant_scales: Tensor,
+    quant_zero_points: Tensor | None = None,
+    axis: int = -2,
+    quant_axis: int = -1,
+    reduce: str = "update",
+    dst_type: DstType | None = None,
+    round_mode: RoundMode | None = "rint",
+) -> Tensor:
+    """A copy of self with quantized updates at indices, [n] or [n, 2]: `kvant.quant_scatter`.
+
+    dst_type None is the dtype of self; a uint8 self needs it.
+    """
+    numbers = _quant_scatter_numbers("npu_quant_scatter", self, indices, axis, quant_axis, reduce, dst_type, round_mode)
+    out: Tensor = call(_ops.quant_scatter.default, self, indices, updates, quant_scales, quant_zero_points, *numbers)
+    return no_gradient(out, self, updates, quant_scales, quant_zero_points) if out.requires_grad else out
+
+
+@_also(input="self")
+def npu_quant_scatter_(
+    self: Tensor,
+    indices: Tensor,
+    updates: Tensor,
+    quant_scales: Tensor,
+    quant_zero_points: Tensor | None = None,
+    axis: int = -2,
+    quant_axis: int = -1,
+    reduce: str = "update",
+    dst_type: DstType | None = None,
+    round_mode: RoundMode | None = "rint",
+) -> Tensor:
+    """`npu_quant_scatter` into self, which is returned: `kvant.quant_scatter_`."""
+    numbers = _quant_scatter_numbers(
+        "npu_quant_scatter_", self, indices, axis, quant_axis, reduce, dst_type, round_mode
+    )
+    call(_ops.quant_scatter_.default, self, indices, updates, quant_scales, quant_zero_points, *numbers)
+    return self
+
+
+@_also(input="self", data="self")
+def scatter_update(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
+    """A copy of self with updates at indices, [n] or [n, 2]: `kvant.scatter_update`."""
+    out: Tensor = call(_ops.scatter_update.default, self, indices, updates, axis, _index_mode(indices))
+    return no_gradient(out, self, updates) if out.requires_grad else out
+
+
+@_also(input="self", data="self")
+def scatter_update_(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
+    """`scatter_update` into self, which is returned: `kvant.scatter_update_`."""
+    call(_ops.scatter_update_.default, self, indices, updates, axis, _index_mode(indices))
+    return self
+
+
+@_also(input="self", x="self")
+def npu_quantize(
+    self: Tensor,
+    scales: Tensor,
+    zero_points: Tensor | None,
+    dtype: DstType,
+    axis: int = 1,
+    div_mode: bool = True,
+) -> Tensor:
+    """cast(self / scales + zero_points), without div_mode cast(self * scales + zero_points): `kvant.quantize`."""
+    y: Tensor = call(_ops.quantize.default, self, scales, zero_points, _code(dtype), axis, 0, not div_mode)
+    return no_gradient(y, self, scales, zero_points) if y.requires_grad else y
+
+
+def npu_dequant_swiglu_quant(
+    x: Tensor,
+    *,
+    weight_scale: Tensor | None = None,
+    activation_scale: Tensor | None = None,
+    bias: Tensor | None = None,
+    quant_scale: Tensor | None = None,
+    quant_offset: Tensor | None = None,
+    group_index: Tensor | None = None,
+    activate_left: bool = False,
+    quant_mode: int = 0,
+    dst_type: DstType | None = None,
+    round_mode: int | None = None,
+    activate_dim: int | None = None,
+    swiglu_mode: int = 0,
+    clamp_limit: float = 7.0,
+    glu_alpha: float = 1.702,
+    glu_bias: float = 1.0,
+) -> tuple[Tensor, Tensor]:
+    """(y, scale): `kvant.dequant_swiglu_quant`. round_mode is 0, to nearest even; activate_dim the last dimension."""
+    if round_mode not in (None, 0):
+        raise ValueError(f"npu_dequant_swiglu_quant: round_mode is {round_mode}, expected 0 (to nearest even)")
+    if activate_dim not in (None, -1, x.dim() - 1):
+        raise ValueError(f"npu_dequant_swiglu_quant: activate_dim is {activate_dim}, expected -1, the last dimension")
+    inputs = (x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index)
+    numbers = (quant_mode, _code(dst_type), swiglu_mode, clamp_limit, glu_alpha, glu_bias, activate_left)
+    y, scale = call(_ops.dequant_swiglu_quant.default, *inputs, *numbers)
+    return y, no_gradient(scale, *inputs) if scale.requires_grad else scale
+
+
+_SCATTER = (
+    "Tensor indices, Tensor updates, Tensor quant_scales, Tensor? quant_zero_points=None, int axis=-2, "
+    "int quant_axis=-1, str reduce='update', int? dst_type=None, str? round_mode='rint'"
+)
+_DYNAMIC = (
+    "*, Tensor? smooth_scales=None, Tensor? group_index=None, int? dst_type=None, str quant_mode='pertoken', "
+    "float dst_type_max=0.0"
+)
+_SWIGLU = (
+    "Tensor x, *, Tensor? weight_scale=None, Tensor? activation_scale=None, Tensor? bias=None, "
+    "Tensor? quant_scale=None, Tensor? quant_offset=None, Tensor? group_index=None, bool activate_left=False, "
+    "int quant_mode=0, int? dst_type=None, int? round_mode=None, int? activate_dim=None, int swiglu_mode=0, "
+    "float clamp_limit=7.0, float glu_alpha=1.702, float glu_bias=1.0"
+)
+# Today's schemas of torch_npu.
+_SCHEMAS: dict[str, Callable[..., object]] = {
+    f"npu_dequant_swiglu_quant({_SWIGLU}) -> (Tensor, Tensor)": npu_dequant_swiglu_quant,
+    f"npu_dynamic_quant(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor)": npu_dynamic_quant,
+    f"npu_dynamic_quant_asymmetric(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor, Tensor)": npu_dynamic_quant_asymmetric,
+    f"npu_quant_scatter(Tensor self, {_SCATTER}) -> Tensor": npu_quant_scatter,
+    f"npu_quant_scatter_(Tensor(a!) self, {_SCATTER}) -> Tensor(a!)": npu_quant_scatter_,
+    "npu_quantize(Tensor self, Tensor scales, Tensor? zero_points, ScalarType dtype, int axis=1, bool div_mode=True) "
+    "-> Tensor": npu_quantize,
+    "scatter_update(Tensor self, Tensor indices, Tensor updates, int axis) -> Tensor": scatter_update,
+    "scatter_update_(Tensor(a!) self, Tensor indices, Tensor updates, int axis) -> Tensor(a!)": scatter_update_,
+}
+
+
+def _define() -> torch.library.Library:
+    """torch.ops.npu.* in terms of kvant's operators, which is what compilers get to see."""
+    library = torch.library.Library("npu", "FRAGMENT")  # type: ignore[no-untyped-call]
+    for schema, function in _SCHEMAS.items():
+        name = schema.partition("(")[0]
+        if not hasattr(torch.ops.npu, name):
+            library.define(schema)  # type: ignore[no-untyped-call]
+            library.impl(name, function, "CompositeImplicitAutograd")  # type: ignore[no-untyped-call]
+    return library
+
+
+_library = _define()

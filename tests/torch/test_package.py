@@ -1,0 +1,244 @@
+"""The package itself: docstrings, errors, threads, gradients, what it says about itself."""
+
+import doctest
+import importlib
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import kvant
+from cases import values
+from kvant import _codes, _config
+from support import assert_same, on_threads
+
+PACKAGE = Path(kvant.__file__).parent
+MODULES = ["kvant", *(f"kvant.{m.name}" for m in pkgutil.iter_modules(kvant.__path__) if not m.name.startswith("__"))]
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_docstrings(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_every_wrapper_has_an_example() -> None:
+    for name in kvant.__all__:
+        if callable(wrapper := getattr(kvant, name)):
+            assert ">>>" in (wrapper.__doc__ or ""), name
+
+
+def cache() -> tuple[torch.Tensor, torch.Tensor]:
+    """Four positions and an index that is none of them."""
+    return torch.ones(1, 4, 2), torch.tensor([4])
+
+
+@pytest.mark.parametrize(
+    ("call", "kind", "message"),
+    [
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 3), dst_type="int4"),
+            ValueError,
+            "dynamic_quant: x.shape[-1] is 3, int4 packs pairs and needs an even one",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 4), smooth_scales=torch.ones(3)),
+            ValueError,
+            "dynamic_quant: smooth_scales has shape [3], expected [4] to match x.shape[-1]",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 3, dtype=torch.float64)),
+            TypeError,
+            "dynamic_quant: x is Double, a dtype kvant does not know",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 3, dtype=torch.int32)),
+            TypeError,
+            "dynamic_quant: x is int32, expected float16, bfloat16 or float32",
+        ),
+        (
+            lambda: kvant.scatter_update_(*cache(), torch.ones(1, 1, 2), index_mode="batch"),
+            IndexError,
+            "scatter_update_: indices[0] is 4, expected 0 to 3",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 4), dst_type="int5"),  # type: ignore[call-overload]
+            ValueError,
+            "dst_type is 'int5', expected one of 'int8', 'int4'",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 4), quant_mode="row"),  # type: ignore[call-overload]
+            ValueError,
+            "quant_mode is 'row', expected one of 'pertoken', 'pertensor', 'perchannel'",
+        ),
+        (
+            lambda: kvant.dequantize(torch.ones(2, 4), torch.ones(2), dst_type="int8", dtype=torch.int8),
+            TypeError,
+            "dtype is torch.int8, expected torch.float32, torch.float16 or torch.bfloat16",
+        ),
+        (
+            lambda: kvant.dynamic_quant([1.0, 2.0]),  # type: ignore[call-overload]
+            TypeError,
+            "Expected a value of type 'Tensor' for argument 'x'",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 4), out=(torch.ones(2, 4), torch.ones(2))),
+            ValueError,
+            "dynamic_quant: out has 2 tensors, expected (y, scale, offset)",
+        ),
+        (
+            lambda: kvant.quant_scatter(*cache(), torch.ones(1, 1, 2), torch.ones(1), reduce="add", index_mode="batch"),
+            ValueError,
+            "quant_scatter: reduce is 'add', expected 'update'",
+        ),
+    ],
+)
+def test_errors_are_pythons_with_the_message_of_the_core(call: Callable[[], Any], kind: Any, message: str) -> None:
+    with pytest.raises(kind) as caught:
+        call()
+    assert message in str(caught.value)
+    assert type(caught.value) is kind
+
+
+def test_raw_operators_raise_runtime_errors_that_name_the_kind() -> None:
+    with pytest.raises(RuntimeError, match=r"^ValueError: dynamic_quant: x.shape\[-1\] is 3, int4"):
+        torch.ops.kvant.dynamic_quant(torch.ones(2, 3), dst_type=285)
+    with pytest.raises(RuntimeError, match=r"^ValueError: dynamic_quant: dst_type is 2, expected 1 \(int8\)"):
+        torch.ops.kvant.dynamic_quant(torch.ones(2, 3), dst_type=2)
+    with pytest.raises(RuntimeError, match=r"^ValueError: dynamic_quant: quant_mode is 3, expected 0..2"):
+        torch.ops.kvant.dynamic_quant(torch.ones(2, 3), quant_mode=3)
+
+
+def test_nothing_is_written_when_an_index_is_bad() -> None:
+    cache = torch.zeros(2, 4, 2)
+    with pytest.raises(IndexError):
+        kvant.scatter_update_(cache, torch.tensor([0, 4]), torch.ones(2, 1, 2), index_mode="batch")
+    assert not cache.any()
+    kvant.scatter_update_(cache, torch.tensor([0, 4]), torch.ones(2, 1, 2), index_mode="batch", index_policy="skip")
+    assert cache.sum() == 2
+
+
+def test_numbers_of_formats_are_those_of_the_core() -> None:
+    text = (PACKAGE / "include" / "kvant" / "formats" / "format_list.h").read_text()
+    rows = [line.split("(")[1].split(")")[0].split(", ") for line in text.splitlines() if line.startswith("  X(")]
+    assert len(rows) == 5
+    for _, name, _, _, npu, _ in rows:
+        code = _codes.format_code(name.strip('"'))  # type: ignore[arg-type]
+        assert code == (_codes.INT4_BYTES if int(npu) == _codes.INT4_WORDS else int(npu))
+
+
+def test_as_many_threads_as_torch_has() -> None:
+    """Every task of a call notes its thread; results do not depend on their number."""
+    script = """
+import os, sys, torch, kvant
+x = torch.randn(4096, 1024)
+expected = None
+def threads(): return len(os.listdir("/proc/self/task"))
+torch.set_num_threads(1)
+before = threads()
+one = kvant.dynamic_quant(x)
+assert threads() == before, "one thread, but others were started"
+torch.set_num_threads(3)
+three = kvant.dynamic_quant(x)
+assert threads() == before + 2, f"{threads() - before} threads were started, expected 2"
+assert all(torch.equal(a, b) for a, b in zip(one, three))
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_results_do_not_depend_on_threads() -> None:
+    x = values((4096, 513), torch.bfloat16)
+    expected = on_threads(1, lambda: kvant.dynamic_quant(x))
+    assert_same(on_threads(4, lambda: kvant.dynamic_quant(x)), expected)
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager", "inductor"])
+def test_there_is_no_gradient_and_it_says_so(backend: str) -> None:
+    def model(x: torch.Tensor) -> torch.Tensor:
+        y, scale, offset = kvant.dynamic_quant(x)
+        return kvant.dequantize(y, scale, offset, dst_type="int8")
+
+    torch._dynamo.reset()
+    run = model if backend == "eager" else torch.compile(model, backend=backend, fullgraph=True)
+    x = values((3, 16)).requires_grad_()
+    result = run(x)
+    assert_same(result.detach(), model(x.detach()))
+    with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
+        result.sum().backward()
+    with torch.no_grad():
+        assert not run(x).requires_grad
+
+
+def test_gradients_of_every_functional_operator() -> None:
+    x, s = values((3, 16)).requires_grad_(), values((3,)).abs().requires_grad_()
+    y = kvant.dynamic_quant(x.detach())[0]
+    cache, place = values((1, 4, 16)), torch.tensor([1])
+    results = [
+        kvant.dynamic_quant(x)[2],
+        kvant.dynamic_quant(x, symmetric=True)[1],
+        kvant.dynamic_quant(x.detach(), smooth_scales=values((16,)).requires_grad_())[1],
+        *kvant.row_minmax(x),
+        kvant.row_amax(x),
+        *kvant.params_from_minmax(s, s),
+        kvant.params_from_amax(s),
+        kvant.dequantize(y, s, dst_type="int8"),
+        kvant.dequantize_gather(y[None], s[None], None, place, dst_type="int8", index_mode="batch"),
+        kvant.scatter_update(cache, place, x[None, :1], index_mode="batch"),
+        kvant.quantize(x, s[:1], dst_type="float8_e5m2").float(),
+        kvant.quantize_with_params(x, s, dst_type="float8_e4m3fn").float(),
+    ]
+    for result in results:
+        with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
+            result.sum().backward()
+
+
+def test_what_it_says_about_itself() -> None:
+    text = kvant.show_config()
+    assert text.startswith(f"kvant {kvant.__version__}\n")
+    assert "in use: " in text
+    assert torch.__version__ in text
+    assert (PACKAGE / "py.typed").exists()
+    header = Path(kvant.get_include()) / "kvant" / "core" / "version.h"
+    assert f'KVANT_VERSION_STRING "{kvant.__version__}"' in header.read_text()
+
+
+def test_an_old_torch_gets_one_sentence() -> None:
+    """Before the library is loaded, which would fail with the name of a missing symbol."""
+    script = "import torch; torch.__version__ = '2.10.0'; import kvant"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stderr.strip().endswith("ImportError: kvant needs PyTorch 2.11 or newer, and this is PyTorch 2.10.0")
+
+
+def test_the_library_needs_neither_python_nor_private_parts_of_torch() -> None:
+    """Of torch only functions of its C interface; of Python nothing: so one file serves every version of both."""
+    listing = subprocess.run(
+        ["nm", "-D", "--undefined-only", str(_config.TORCH_LIBRARY)], capture_output=True, text=True, check=True
+    ).stdout
+    names = [line.split()[-1].split("@")[0] for line in listing.splitlines()]
+    assert [name for name in names if name.startswith(("Py", "_Py"))] == []
+    foreign = [name for name in names if "c10" in name or "at4" in name or "torch" in name]
+    assert foreign
+    assert [name for name in foreign if not name.startswith(("aoti_torch_", "torch_"))] == []
+
+
+def test_cplusplus_from_the_wheel(tmp_path: Path) -> None:
+    (tmp_path / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.24)\nproject(consumer CXX)\nset(CMAKE_CXX_STANDARD 20)\n"
+        "find_package(kvant REQUIRED)\nadd_executable(consumer main.cc)\n"
+        "target_link_libraries(consumer kvant::kvant)\n"
+    )
+    (tmp_path / "main.cc").write_text(
+        '#include <cstdio>\n#include "kvant/c_api.h"\n#include "kvant/kvant.h"\n'
+        "int main() { std::puts(kvant_version()); }\n"
+    )
+    build = tmp_path / "build"
+    configure = ["cmake", "-S", str(tmp_path), "-B", str(build), f"-Dkvant_DIR={kvant.get_cmake_path()}"]
+    subprocess.run(configure, check=True, capture_output=True)
+    subprocess.run(["cmake", "--build", str(build)], check=True, capture_output=True)
+    said = subprocess.run([str(build / "consumer")], check=True, capture_output=True, text=True).stdout
+    assert said.strip() == kvant.__version__
