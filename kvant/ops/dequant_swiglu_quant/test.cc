@@ -141,6 +141,28 @@ TEST(DequantSwigluQuant, ByHand) {
   EXPECT_EQ(y[2], std::lrint(-1 / (1 + std::exp(-1.0f)) / 0.125f - 10));
 }
 
+// alpha * a = 0 * -inf is a NaN though a is none, and so is all that follows from it.
+TEST(DequantSwigluQuant, NaNOfAlpha) {
+  std::vector<float> x(2 * 80, 1.0f);
+  x[3] = -std::numeric_limits<float>::infinity();
+  std::vector<uint8_t> y(80);
+  float scale = 0;
+  DequantSwigluQuantArgs args;
+  args.x = ConstTensorView(x.data(), DType::kFloat32, {160});
+  args.activate_left = true;
+  args.quant_mode = ScaleSource::kDynamic;
+  args.dst_type = Format::kFloat8E4M3FN;
+  args.swiglu_mode = SwigluMode::kClamped;
+  args.glu_alpha = 0;
+  args.y = TensorView(y.data(), DType::kUInt8, {80});
+  args.scale = TensorView(&scale, DType::kFloat32, {});
+  testing::OnEachTarget([&](Target target) {
+    ASSERT_TRUE(DequantSwigluQuant(args).ok());
+    EXPECT_TRUE(std::isnan(scale)) << Name(target);
+    for (const uint8_t code : y) EXPECT_EQ(code, 0x7F) << Name(target);
+  });
+}
+
 // Rows past the last group are zeros even where x is NaN, and nothing of x is needed for them.
 TEST(DequantSwigluQuant, RowsPastTheGroups) {
   const float nan = std::numeric_limits<float>::quiet_NaN();
