@@ -17,6 +17,7 @@ from kvant import _fake as _fake  # noqa: E402
 from kvant._dequantize import dequantize, dequantize_gather, pack_int4, unpack_int4  # noqa: E402
 from kvant._dynamic_quant import dynamic_quant  # noqa: E402
 from kvant._fused import dynamic_quant_update_scatter_  # noqa: E402
+from kvant._groups import counts_from_ends, ends_from_counts  # noqa: E402
 from kvant._parts import (  # noqa: E402
     params_from_amax,
     params_from_minmax,
@@ -30,11 +31,13 @@ from kvant._swiglu import dequant_swiglu_quant  # noqa: E402
 
 __all__ = [
     "__version__",
+    "counts_from_ends",
     "dequant_swiglu_quant",
     "dequantize",
     "dequantize_gather",
     "dynamic_quant",
     "dynamic_quant_update_scatter_",
+    "ends_from_counts",
     "get_cmake_path",
     "get_include",
     "pack_int4",

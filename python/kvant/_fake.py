@@ -151,6 +151,12 @@ def _(packed: Tensor) -> Tensor:
     return packed.new_empty(_unpacked(packed, INT4_BYTES), dtype=torch.int8)
 
 
+@register_fake("kvant::counts_from_ends")
+@register_fake("kvant::ends_from_counts")
+def _(groups: Tensor) -> Tensor:
+    return groups.new_empty(groups.shape)
+
+
 @register_fake("kvant::scatter_update")
 def _(dest: Tensor, *_args: Any) -> Tensor:
     return dest.new_empty(dest.shape)
@@ -216,11 +222,13 @@ def _writes(*_args: Any, **_kwargs: Any) -> None:
 
 
 for _name in (
+    "counts_from_ends_out",
     "dequant_swiglu_quant_out",
     "dequantize_gather_out",
     "dequantize_out",
     "dynamic_quant_out",
     "dynamic_quant_update_scatter_",
+    "ends_from_counts_out",
     "pack_int4_out",
     "params_from_amax_out",
     "params_from_minmax_out",

@@ -45,8 +45,11 @@ need_packages() {
 # build/venv with what the Python tests need.
 need_python() { need_python_with build/venv tests/python/requirements.txt; }
 
-# build/venv-torch: PyTorch, what builds the Python package, and what checks and tests it.
-need_torch() { need_python_with build/venv-torch tests/torch/requirements.txt; }
+# build/venv-torch: PyTorch, what builds the Python package, and what checks and tests it. torch.compile includes Python.h.
+need_torch() {
+  need_python_with build/venv-torch tests/torch/requirements.txt
+  [ -f "$(python3 -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" ] || need_packages python3-dev
+}
 
 # The package of this tree in build/venv-torch. What has not changed is not built again.
 need_kvant_for_torch() {

@@ -212,6 +212,15 @@ def _swiglu() -> Iterator[Case]:
     yield Case("", out, lambda: (values((4, 16)), *[None] * 6, strided(y()), strided(scale()), 1))
 
 
+def _groups() -> Iterator[Case]:
+    for name in ("counts_from_ends", "ends_from_counts"):
+        op, out = getattr(ops, name).default, getattr(ops, f"{name}_out").default
+        for dtype in (torch.int32, torch.int64):
+            yield Case(f"{dtype}", op, lambda d=dtype: (strided(torch.tensor([2, 2, 5], dtype=d)),))
+        yield Case("empty", op, lambda: (torch.empty(0, dtype=torch.int64),))
+        yield Case("", out, lambda: (torch.tensor([2, 2, 5]), strided(torch.zeros(3, dtype=torch.int32))))
+
+
 def _out() -> Iterator[Case]:
     def empty(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         return strided(torch.zeros(shape, dtype=dtype))
@@ -255,9 +264,8 @@ def _out() -> Iterator[Case]:
     )
 
 
-CASES: list[Case] = [
-    case for make in (_dynamic_quant, _parts, _quantize_dequantize, _scatter, _fused, _swiglu, _out) for case in make()
-]
+_PARTS = (_dynamic_quant, _parts, _quantize_dequantize, _scatter, _fused, _swiglu, _groups, _out)
+CASES: list[Case] = [case for make in _PARTS for case in make()]
 
 
 def ids(case: Case) -> str:

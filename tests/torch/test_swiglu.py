@@ -65,6 +65,21 @@ def test_out_and_errors() -> None:
         kvant.dequant_swiglu_quant(values((4, 16)), group_index=torch.tensor([5]), quant_mode=1)
 
 
+def test_groups_as_ends_and_as_counts() -> None:
+    ends = strided(torch.tensor([1, 1, 4, 6], dtype=torch.int32))
+    counts = kvant.counts_from_ends(ends)
+    assert_same(counts, torch.tensor([1, 0, 3, 2], dtype=torch.int32))
+    assert_same(kvant.ends_from_counts(counts), ends.contiguous())
+    wide = torch.zeros(4, dtype=torch.int64)
+    assert kvant.counts_from_ends(ends, out=wide) is wide
+    assert_same(wide, counts.long())
+    assert_same(kvant.ends_from_counts(counts, out=wide), ends.contiguous().long())
+    with pytest.raises(IndexError, match="counts_from_ends"):
+        kvant.counts_from_ends(torch.tensor([2, 1]))
+    with pytest.raises(TypeError, match="ends_from_counts"):
+        kvant.ends_from_counts(torch.tensor([2.0]))
+
+
 def test_drop_in() -> None:
     named: dict[str, Any] = {**tables(1), "quant_scale": values((1, H)).abs(), "activate_left": False, "quant_mode": 1}
     expected = kvant.dequant_swiglu_quant(products(), **named)

@@ -120,6 +120,11 @@ def _swiglu(*args: Any) -> list[Rule]:
     return [_replicated(2, args), *(_rule([Shard(d), Shard(d)], args, {0: Shard(d), 2: Shard(d)}) for d in free)]
 
 
+def _whole(*args: Any) -> list[Rule]:
+    """Groups are those of all rows."""
+    return [_replicated(1, args)]
+
+
 def _leading(*args: Any) -> list[Rule]:
     """pack_int4 and unpack_int4: every dimension but the last."""
     return [_replicated(1, args), *(_rule([Shard(d)], args, {0: Shard(d)}) for d in range(_dims(args[0]) - 1))]
@@ -168,6 +173,8 @@ _RULES: dict[Any, Callable[..., list[Rule]]] = {
     _ops.dequant_swiglu_quant.default: _swiglu,
     _ops.pack_int4.default: _leading,
     _ops.unpack_int4.default: _leading,
+    _ops.counts_from_ends.default: _whole,
+    _ops.ends_from_counts.default: _whole,
     _ops.scatter_update.default: _scatter,
     _ops.quant_scatter.default: _quant_scatter,
     _ops.dequantize_gather.default: _gather,
