@@ -1,6 +1,6 @@
 #include "cli/demo_moe.h"
 
-#include <fmt/format.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
