@@ -66,8 +66,8 @@ struct Weights {
 
 // to[t, c] = sum over k of x[t, k] w[expert of t, c, k]; rows of an expert follow one another.
 template <class X, class W, class To>
-void Multiply(const std::vector<X>& x, const std::vector<W>& w, const Weights& shape, const std::vector<int64_t>& counts,
-              std::vector<To>* to) {
+void Multiply(const std::vector<X>& x, const std::vector<W>& w, const Weights& shape,
+              const std::vector<int64_t>& counts, std::vector<To>* to) {
   const int64_t depth = shape.depth, columns = shape.columns;
   int64_t t = 0;
   for (size_t e = 0; e < counts.size(); ++e) {
@@ -309,7 +309,8 @@ std::string MoeText(const MoeReport& r) {
   const double apart = r.dequantize + r.swiglu + r.quantize;
   return fmt::format(
       "\nA mixture of experts on INT8: layer2.hidden, {} tokens, {} of them to each expert. The weights are\n"
-      "random, from a fixed seed (the model has no experts), and quantized per channel; the products are plain loops.\n\n"
+      "random, from a fixed seed (the model has no experts), and quantized per channel; the products are plain "
+      "loops.\n\n"
       "  {} to 2 x {}, INT8 product           {:>9.1f} us\n"
       "  dequant_swiglu_quant                  {:>9.1f} us\n"
       "    the three steps apart               {:>9.1f} us: {:.1f} dequantize, {:.1f} SwiGLU, {:.1f} dynamic_quant\n"

@@ -15,7 +15,7 @@ struct MoeReport {
   std::vector<int64_t> counts;  // tokens of each expert
   // |out' - out| / |out| over all outputs, out in fp32 throughout; and the cosine between them.
   double relative_error = 0, cosine = 0;
-  double relative_error_apart = 0;    // of the three steps one after the other
+  double relative_error_apart = 0;     // of the three steps one after the other
   int64_t codes = 0, codes_apart = 0;  // of the activation, and how many of them those steps make otherwise
   // Microseconds.
   double up = 0, fused = 0, dequantize = 0, swiglu = 0, quantize = 0, down = 0;

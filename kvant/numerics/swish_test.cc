@@ -94,11 +94,12 @@ void ScalarOnePlus(const float* x, int64_t n, float* to) {
   for (int64_t i = 0; i < n; ++i) to[i] = OnePlusExpOfMinus<ScalarLanes>(x[i]);
 }
 
-SwishFunctions FunctionsOf(Target target) {
-  KVANT_RETURN_FOR_TARGET(target, Functions(), (SwishFunctions{ScalarExps, ScalarOnePlus}))
-}
+SwishFunctions FunctionsOf(Target target){
+    KVANT_RETURN_FOR_TARGET(target, Functions(), (SwishFunctions{ScalarExps, ScalarOnePlus}))}
 
-uint32_t BitsOf(float v) { return v != v ? 0x7FC00000 : std::bit_cast<uint32_t>(v); }
+uint32_t BitsOf(float v) {
+  return v != v ? 0x7FC00000 : std::bit_cast<uint32_t>(v);
+}
 
 // Calls f(block) for blocks of patterns: all of them, or every 251st pattern (1021st where that takes long).
 template <class Function>

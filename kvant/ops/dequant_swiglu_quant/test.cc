@@ -61,7 +61,8 @@ TEST(DequantSwigluQuant, ThreadsDoNotMatter) {
   } kCases[] = {{{1}, 40000}, {{3}, 20001}, {{2, 5}, 9000}, {{300}, 700}, {{7}, 8192}};
   for (const auto& c : kCases) {
     for (int round = 0; round < 8; ++round) {
-      SwigluProblem p = RandomSwiglu(PickFrom(rng, kInputs), PickFrom(rng, kCodeFormats), c.lead, c.h, OneIn(rng, 4), rng);
+      SwigluProblem p =
+          RandomSwiglu(PickFrom(rng, kInputs), PickFrom(rng, kCodeFormats), c.lead, c.h, OneIn(rng, 4), rng);
       const Bytes expected = Expected(p, rng);
       for (const auto& pool : pools) {
         EXPECT_EQ(p.Check(expected, {pool->get(), nullptr, 0, static_cast<Stores>(Uniform(rng, 0, 2))}), "");
