@@ -8,6 +8,7 @@
 #include <stdexcept>
 
 #include "cli/demo_cache.h"
+#include "cli/demo_moe.h"
 #include "cli/error_bound.h"
 #include "cli/error_stats.h"
 #include "cli/io/message.h"
@@ -186,7 +187,8 @@ void PrintNextSteps(const DemoOptions& options) {
                   program, in, codes, back));
 }
 
-void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, const std::vector<CacheLine>& caches) {
+void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, const std::vector<CacheLine>& caches,
+                 const MoeReport& moe) {
   ordered_json all = ordered_json::array();
   for (const Line& line : lines) {
     all.push_back({{"tensor", line.tensor},
@@ -214,7 +216,21 @@ void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, con
                            {"attention_relative_error", line.relative_error},
                            {"microseconds_per_token", line.microseconds}});
   }
-  PrintJson({{"threads", options.threads}, {"results", all}, {"caches", cache_lines}});
+  const ordered_json experts = {{"tokens", moe.tokens},
+                                {"counts", moe.counts},
+                                {"relative_error", moe.relative_error},
+                                {"cosine", moe.cosine},
+                                {"relative_error_apart", moe.relative_error_apart},
+                                {"codes", moe.codes},
+                                {"codes_that_differ_apart", moe.codes_apart},
+                                {"microseconds",
+                                 {{"up", moe.up},
+                                  {"fused", moe.fused},
+                                  {"dequantize", moe.dequantize},
+                                  {"swiglu", moe.swiglu},
+                                  {"quantize", moe.quantize},
+                                  {"down", moe.down}}}};
+  PrintJson({{"threads", options.threads}, {"results", all}, {"caches", cache_lines}, {"experts", experts}});
 }
 
 }  // namespace
@@ -229,7 +245,10 @@ Status RunDemo(const DemoOptions& options) {
   exec.parallel = &parallel;
   std::vector<CacheLine> caches;
   KVANT_RETURN_IF_ERROR(RunCacheDemo((std::filesystem::path(options.data) / kFiles[0]).string(), exec, &caches));
-  options.json ? PrintAsJson(options, lines, caches) : PrintTable(options, lines);
+  MoeReport moe;
+  KVANT_RETURN_IF_ERROR(RunMoeDemo((std::filesystem::path(options.data) / kFiles[0]).string(),
+                                   (std::filesystem::path(options.data) / "smooth.safetensors").string(), exec, &moe));
+  options.json ? PrintAsJson(options, lines, caches, moe) : PrintTable(options, lines);
   for (const Line& line : lines) {
     if (line.fault.empty()) continue;
     throw std::runtime_error(fmt::format("{} {} to {}: {}", line.tensor, Name(line.dtype),
@@ -241,6 +260,7 @@ Status RunDemo(const DemoOptions& options) {
       "of this machine ({}) give the same bytes.\n",
       lines.size(), Targets()));
   Print(CacheTable(caches));
+  Print(MoeText(moe));
   PrintNextSteps(options);
   return {};
 }

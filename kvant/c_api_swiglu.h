@@ -54,16 +54,16 @@ typedef struct kvant_dequant_swiglu_quant_args {
   int32_t activate_left;  // 0 or 1: act is the first half
   kvant_format dst_type;  // not KVANT_INT4
   kvant_swiglu_mode swiglu_mode;
-  double clamp_limit;     // these three by KVANT_DEQUANT_SWIGLU_QUANT_ARGS_INIT: 7, 1.702 and 1
+  double clamp_limit;  // these three by KVANT_DEQUANT_SWIGLU_QUANT_ARGS_INIT: 7, 1.702 and 1
   double glu_alpha;
   double glu_bias;
   const DLTensor* y;      // result: codes [.., H]
   const DLTensor* scale;  // result: float32 x.shape[:-1]
 } kvant_dequant_swiglu_quant_args;
-#define KVANT_DEQUANT_SWIGLU_QUANT_ARGS_INIT                                                                   \
-  {                                                                                                            \
-    sizeof(kvant_dequant_swiglu_quant_args), NULL, NULL, NULL, NULL, NULL, NULL, NULL, KVANT_SCALE_STATIC, 0,  \
-        KVANT_INT8, KVANT_SWIGLU_SWISH, 7.0, 1.702, 1.0, NULL, NULL                                            \
+#define KVANT_DEQUANT_SWIGLU_QUANT_ARGS_INIT                                                                  \
+  {                                                                                                           \
+    sizeof(kvant_dequant_swiglu_quant_args), NULL, NULL, NULL, NULL, NULL, NULL, NULL, KVANT_SCALE_STATIC, 0, \
+        KVANT_INT8, KVANT_SWIGLU_SWISH, 7.0, 1.702, 1.0, NULL, NULL                                           \
   }
 
 KVANT_API kvant_status kvant_dequant_swiglu_quant(const kvant_dequant_swiglu_quant_args* args, const kvant_exec* exec);

@@ -1,7 +1,7 @@
 """kvant beside what people call today: PyTorch eager, torch.compile, torch.quantize_per_tensor, onnxruntime.
 
     pip install torch onnxruntime onnx -r tests/python/requirements.txt
-    python scripts/bench_peers.py [--threads N] [--json FILE]
+    python scripts/bench_peers.py [--op OPERATOR] [--threads N] [--json FILE]
 
 Every contender of a cell is timed in the same process, in shuffled rounds, and the cell shows medians in microseconds and
 how many times faster kvant is. A contender that does less is marked: torch.quantize_per_tensor gets its scale for free,
@@ -19,10 +19,16 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+# rows, columns of x, groups
+SWIGLU_SHAPES = [
+    *((1, 4096, 1), (64, 4096, 1), (64, 4096, 8), (4608, 2048, 1), (4608, 2048, 64)),
+    *((4096, 14336, 1), (4096, 14336, 8), (8192, 4608, 1)),
+]
 SHAPES = [(1, 4096), (16, 4096), (128, 7168), (4096, 4096), (4096, 7168), (65536, 128)]
 FORMATS = ["int8 asymmetric", "int8 symmetric", "int4 asymmetric", "int4 symmetric", "float8_e4m3fn symmetric"]
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--op", choices=["dynamic_quant", "dequant_swiglu_quant"], default="dynamic_quant")
 parser.add_argument("--threads", type=int, default=1)
 parser.add_argument("--dtype", choices=["float16", "bfloat16"], default="float16")
 parser.add_argument("--json", type=Path)
@@ -34,9 +40,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
 import kvant_abi  # noqa: E402
 import ml_dtypes  # noqa: E402
 import numpy as np  # noqa: E402
-import onnx  # noqa: E402
-import onnxruntime  # noqa: E402
 import torch  # noqa: E402
+
+if options.op == "dynamic_quant":
+    import onnx
+    import onnxruntime
 
 torch.set_num_threads(options.threads)
 Call = Callable[[], object]
@@ -80,8 +88,8 @@ def kvant_call(x: np.ndarray, dst: str, symmetric: bool, mode: str = "pertoken")
     return run
 
 
-def onnx_session() -> onnxruntime.InferenceSession:
-    def value(name: str, kind: int, shape: list[str] | list[int]) -> onnx.ValueInfoProto:
+def onnx_session() -> "onnxruntime.InferenceSession":
+    def value(name: str, kind: int, shape: list[str] | list[int]) -> "onnx.ValueInfoProto":
         return onnx.helper.make_tensor_value_info(name, kind, shape)
 
     kinds = onnx.TensorProto
@@ -117,7 +125,7 @@ def medians(contenders: dict[str, Call]) -> dict[str, float]:
     return {name: statistics.median(times) for name, times in samples.items()}
 
 
-def cell(rows: int, columns: int, what: str, session: onnxruntime.InferenceSession) -> dict[str, float]:
+def cell(rows: int, columns: int, what: str, session: "onnxruntime.InferenceSession") -> dict[str, float]:
     torch.manual_seed(0)
     x = torch.randn(rows, columns).to(getattr(torch, options.dtype))
     numpy_dtype = np.float16 if options.dtype == "float16" else ml_dtypes.bfloat16
@@ -148,7 +156,80 @@ def show(name: str, times: dict[str, float]) -> None:
     print(f"{name:36} " + "  ".join(texts), flush=True)
 
 
+def swiglu(
+    x: torch.Tensor,
+    weight_scale: torch.Tensor | None,
+    activation_scale: torch.Tensor | None,
+    quant_scale: torch.Tensor,
+    counts: list[int],
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """dequant_swiglu_quant, dynamic and activate_left, as a PyTorch user writes it: a group at a time."""
+    codes, scales, first = [], [], 0
+    for g, count in enumerate(counts):
+        rows = slice(first, first + count)
+        first += count
+        v = x[rows].float()
+        if weight_scale is not None and activation_scale is not None:
+            v = v * weight_scale[g] * activation_scale[rows, None]
+        act, lin = v.chunk(2, -1)
+        s = torch.nn.functional.silu(act) * lin * quant_scale[g]
+        scale = s.abs().amax(-1) / 127.0
+        codes.append((s / scale.unsqueeze(-1)).round().clamp(-128, 127).to(torch.int8))
+        scales.append(scale)
+    return (codes[0], scales[0]) if len(codes) == 1 else (torch.cat(codes), torch.cat(scales))
+
+
+def swiglu_cell(rows: int, columns: int, groups: int, dtype: str) -> dict[str, float]:
+    torch.manual_seed(0)
+    weight_scale = activation_scale = None
+    if dtype == "int32":
+        x = (torch.randn(rows, columns) * 8192).to(torch.int32)
+        weight_scale = (1 + 0.1 * torch.randn(groups, columns)) * 2 / 8192
+        activation_scale = 1 + 0.1 * torch.randn(rows)
+        numpy_x = x.numpy()
+    else:
+        x = (torch.randn(rows, columns) * 2).bfloat16()
+        numpy_x = x.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+    quant_scale = 1 + 0.1 * torch.randn(groups, columns // 2)
+    counts = [rows // groups] * groups
+    fields = {"x": numpy_x, "quant_mode": 1, "activate_left": True, "quant_scale": quant_scale.numpy()}
+    fields |= {"clamp_limit": 7.0, "glu_alpha": 1.702, "glu_bias": 1.0, "group_index": np.array(counts, np.int64)}
+    if weight_scale is not None and activation_scale is not None:
+        fields |= {"weight_scale": weight_scale.numpy(), "activation_scale": activation_scale.numpy()}
+    y, scale = (np.zeros(*spec) for spec in kvant_abi.infer("dequant_swiglu_quant", 2, **fields))
+    args = kvant_abi.fill("kvant_dequant_swiglu_quant_args", **fields, y=y, scale=scale)
+    pointer, function = ct.byref(args), kvant_abi.lib.kvant_dequant_swiglu_quant
+    torch._dynamo.reset()
+    compiled = torch.compile(swiglu, dynamic=False)
+    given = (x, weight_scale, activation_scale, quant_scale, counts)
+    expected, _ = swiglu(*given)
+    kvant_abi.check(function(pointer, None))
+    assert np.abs(y.astype(np.int32) - expected.numpy()).max() <= 1
+    return medians(
+        {
+            "kvant": lambda: kvant_abi.check(function(pointer, None)),
+            "eager": lambda: swiglu(*given),
+            "compile": lambda: compiled(*given),
+        }
+    )
+
+
+def swiglu_main() -> None:
+    print(f"torch {torch.__version__}, {options.threads} thread(s), dequant_swiglu_quant")
+    results = {}
+    for dtype in ("int32", "bfloat16"):
+        for rows, columns, groups in SWIGLU_SHAPES:
+            times = swiglu_cell(rows, columns, groups, dtype)
+            results[f"{dtype} {rows}x{columns} groups {groups}"] = times
+            texts = [f"{name} {seconds * 1e6:.2f} ({seconds / times['kvant']:.1f}x)" for name, seconds in times.items()]
+            print(f"{dtype:8} {rows:>5}x{columns:<6} groups {groups:<3} " + "  ".join(texts), flush=True)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
 def main() -> None:
+    if options.op == "dequant_swiglu_quant":
+        return swiglu_main()
     session = onnx_session()
     print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {options.threads} thread(s), {options.dtype}")
     results = {}

@@ -72,9 +72,9 @@
   X(RoundToInt, L::RoundToInt(m))                                        \
   X(RoundToIntOfHalves, L::RoundToInt(L::Mul(L::ToFloat(L::template Sar<9>(i)), L::Set(0.5f))))
 // A significand from i times a power of 2 from j, of at least `low`; overflows too.
-#define KVANT_TEST_POWER(one, low)                                                                                \
-  L::Bits(L::MulPowerOf2(                                                                                         \
-      L::FloatOf(L::Or(L::And(i, L::SetI(0x7FFFFF)), L::SetI(one))),                                              \
+#define KVANT_TEST_POWER(one, low)                                   \
+  L::Bits(L::MulPowerOf2(                                            \
+      L::FloatOf(L::Or(L::And(i, L::SetI(0x7FFFFF)), L::SetI(one))), \
       L::Add(L::ToFloat(L::MinI(L::AddI(L::And(j, L::SetI(0xFF)), L::SetI(low)), L::SetI(128))), L::Set(0x1.8p23f))))
 // Which NaN an operation makes differs between machines.
 #define KVANT_TEST_BITS(v) L::Bits(L::Select(L::IsNaN(v), L::Set(7.0f), v))

@@ -170,6 +170,7 @@ def test_demo(tmp_path: Path) -> None:
     assert len(values) == 76
     assert "Checked, all 76 lines" in text
     assert len([line for line in lines if line.startswith("  cache int")]) == 10
+    assert len([line for line in lines if line.startswith("  dequant_swiglu_quant")]) == 1
     commands = [line.strip() for line in lines[steps:]]
     assert [shlex.split(command)[1] for command in commands] == ["quantize", "compare", "dequantize"]
     for command in commands:
@@ -189,6 +190,12 @@ def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
         if cache == "int4 g32":
             assert line["sqnr_db"] > caches[layer, "int4 row"]["sqnr_db"] + 3
             assert line["bytes_after"] == line["bytes_before"] / 4 * (1 + 2 * 8 / 32)
+    experts = report["experts"]
+    assert (experts["tokens"], experts["counts"]) == (256, [64, 0, 96, 96])
+    assert experts["relative_error"] < 0.05 and experts["cosine"] > 0.999
+    assert experts["codes_that_differ_apart"] < experts["codes"] / 1000
+    assert abs(experts["relative_error"] - experts["relative_error_apart"]) < 1e-3
+    assert all(time > 0 for time in experts["microseconds"].values())
     codes = tmp_path / "codes.safetensors"
     source = DATA / "minilm_bf16.safetensors"
     quantized = as_json("quantize", source, "-o", codes, "--dst", "int4", "--group-size", 32)

@@ -28,12 +28,11 @@ class Maker {
   Parameters& parameters() { return parameters_; }
 
   // Where a row of x is, if it can be asked for ahead; null for -1.
-  const char* Ahead(int64_t row) const {
-    return row >= 0 && direct_ ? plan_.x.data + plan_.x.rows.At(row) : nullptr;
-  }
+  const char* Ahead(int64_t row) const { return row >= 0 && direct_ ? plan_.x.data + plan_.x.rows.At(row) : nullptr; }
 
-  // Columns [from, to) of a row, in the state that is set. `next`: the row that comes next, or -1. Of that row an eighth
-  // is asked for here (a quarter of 16-bit elements), and three eighths (three quarters) are left to who encodes.
+  // Columns [from, to) of a row, in the state that is set. `next`: the row that comes next, or -1. Of that row an
+  // eighth is asked for here (a quarter of 16-bit elements), and three eighths (three quarters) are left to who
+  // encodes.
   Made Make(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1) {
     Piece piece{};
     piece.attributes = plan_.problem.attributes;
@@ -241,8 +240,8 @@ quantize::Plan StaticPlan(const Plan& plan, int64_t parameter_row, const float* 
   };
   QuantizeArgs args;
   args.x = ConstTensorView(one, DType::kFloat32, {plan.problem.columns});
-  args.scales = plan.problem.quant_scale.present ? view(plan.problem.quant_scale)
-                                                 : ConstTensorView(one, DType::kFloat32, {1});
+  args.scales =
+      plan.problem.quant_scale.present ? view(plan.problem.quant_scale) : ConstTensorView(one, DType::kFloat32, {1});
   args.zero_points = view(plan.problem.quant_offset);
   args.dst_type = plan.encode.format;
   args.y = TensorView(plan.encode.y.data, StorageType(args.dst_type), {plan.problem.columns}, {plan.encode.y.step});

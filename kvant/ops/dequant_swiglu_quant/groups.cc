@@ -31,7 +31,8 @@ Status Groups::Check() {
   const bool pairs = grouping_ == Grouping::kPairs;
   used_ = 0;
   for (int64_t i = 0; i < size_; ++i) {
-    if (const int64_t row = pairs ? At(i, 0) : i; pairs && (row < 0 || (parameter_rows_ >= 0 && row >= parameter_rows_))) {
+    if (const int64_t row = pairs ? At(i, 0) : i;
+        pairs && (row < 0 || (parameter_rows_ >= 0 && row >= parameter_rows_))) {
       return error(fmt::format("group_index[{}, 0] is {}, {}", i, row,
                                parameter_rows_ < 0 ? "a parameter row cannot be negative"
                                                    : fmt::format("but there are {} parameter rows", parameter_rows_)));

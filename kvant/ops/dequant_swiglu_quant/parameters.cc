@@ -120,9 +120,7 @@ void Parameters::LoadHalves(const Table& table, int64_t row, const void** act, c
 }
 
 void Parameters::Point(int64_t column, Piece* piece) const {
-  const auto at = [column](const void* p) {
-    return p == nullptr ? nullptr : static_cast<const char*>(p) + column * 4;
-  };
+  const auto at = [column](const void* p) { return p == nullptr ? nullptr : static_cast<const char*>(p) + column * 4; };
   const bool weights = plan_.problem.weight_scale.present, smooths = Smooths(plan_);
   piece->act_scale = static_cast<const float*>(act_scale_) + (weights ? column : 0);
   piece->lin_scale = static_cast<const float*>(lin_scale_) + (weights ? column : 0);
@@ -149,7 +147,8 @@ void Parameters::Measure() {
   const Problem& p = plan_.problem;
   ranges_ = {};
   if (HasWeights(plan_)) {
-    ranges_.weight = p.weight_scale.present ? both(act_scale_, lin_scale_) : plan_.kernels->magnitudes(kNoFactors.values, 1);
+    ranges_.weight =
+        p.weight_scale.present ? both(act_scale_, lin_scale_) : plan_.kernels->magnitudes(kNoFactors.values, 1);
   }
   if (plan_.bias == Bias::kFloat) ranges_.bias = both(act_bias_, lin_bias_);
   if (Smooths(plan_)) ranges_.smooth = plan_.kernels->magnitudes(smooth_now_, columns_);

@@ -47,8 +47,8 @@ void PlanEncode(const DequantSwigluQuantArgs& args, Target target, const ExecOpt
   e.scale.data = static_cast<char*>(args.scale.data());
   e.scale.rows.AppendLeading(args.scale, 0);
   if (e.y.step == 1) {
-    e.streaming = exec.stores == Stores::kStreaming ||
-                  (exec.stores == Stores::kAuto && args.y.elements() > kStreamingBytes);
+    e.streaming =
+        exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && args.y.elements() > kStreamingBytes);
   }
 }
 

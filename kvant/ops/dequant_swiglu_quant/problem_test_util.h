@@ -87,7 +87,8 @@ struct SwigluProblem {
     return x.Untouched() ? "" : "x was written";
   }
   std::string What() const {
-    return std::string(Name(attributes.dst_type)) + ", mode " + std::to_string(static_cast<int>(attributes.swiglu_mode)) +
+    return std::string(Name(attributes.dst_type)) + ", mode " +
+           std::to_string(static_cast<int>(attributes.swiglu_mode)) +
            (attributes.quant_mode == ScaleSource::kDynamic ? " dynamic" : " static") + ", x " +
            std::string(Name(x.dtype())) + " of " + std::to_string(x.elements()) + " elements, rows of " +
            std::to_string(x.shape().back()) + (groups ? ", groups" : "") + (bias ? ", bias" : "");
@@ -113,9 +114,7 @@ inline void FillSwigluX(TestTensor& x, Rng& rng) {
   const int64_t columns = x.shape().back();
   if (x.dtype() == DType::kInt32) {
     const int bits = static_cast<int>(Uniform(rng, 1, 31));
-    x.ForEach([&](int64_t i, uint8_t*) {
-      x.Set(i, OneIn(rng, 9) ? 0 : static_cast<int32_t>(rng()) >> (32 - bits));
-    });
+    x.ForEach([&](int64_t i, uint8_t*) { x.Set(i, OneIn(rng, 9) ? 0 : static_cast<int32_t>(rng()) >> (32 - bits)); });
   } else {
     std::optional<ValueSource> source;
     x.ForEach([&](int64_t i, uint8_t*) {
@@ -130,7 +129,8 @@ inline void FillSwigluX(TestTensor& x, Rng& rng) {
 }
 
 // Counts of groups whose sum is at most `rows`, or pairs of a parameter row and a count.
-inline TestTensor RandomCounts(int64_t groups, int64_t parameter_rows, bool pairs, int64_t rows, Layout layout, Rng& rng) {
+inline TestTensor RandomCounts(int64_t groups, int64_t parameter_rows, bool pairs, int64_t rows, Layout layout,
+                               Rng& rng) {
   const DType dtype = OneIn(rng, 2) ? DType::kInt64 : DType::kInt32;
   TestTensor t(dtype, pairs ? Shape{groups, 2} : Shape{groups}, layout, rng);
   int64_t left = rows;
@@ -175,9 +175,9 @@ inline SwigluProblem RandomSwiglu(DType x_dtype, Format format, Shape lead, int6
   const int grouping = static_cast<int>(Uniform(rng, 0, 2));
   const int64_t parameter_rows = grouping == 0 ? 1 : Uniform(rng, 1, 5);
   const auto table = [&](DType dtype, int64_t columns) {
-    const Shape shape = grouping != 0 && OneIn(rng, 2)   ? Shape{parameter_rows, columns}
-                        : OneIn(rng, 2) ? Shape{1, columns}
-                                        : Shape{columns};
+    const Shape shape = grouping != 0 && OneIn(rng, 2) ? Shape{parameter_rows, columns}
+                        : OneIn(rng, 2)                ? Shape{1, columns}
+                                                       : Shape{columns};
     return TestTensor(dtype, shape, layout(Layout::kStridedInput), rng);
   };
   if (x_dtype == DType::kInt32) {
@@ -186,7 +186,8 @@ inline SwigluProblem RandomSwiglu(DType x_dtype, Format format, Shape lead, int6
       FillTable(*p.weight, OneIn(rng, 3) ? 1e-8f : 0.01f, rng);
     }
     if (OneIn(rng, 2)) {
-      p.activation = TestTensor(DType::kFloat32, OneIn(rng, 2) ? lead : Shape{rows, 1}, layout(Layout::kStridedInput), rng);
+      p.activation =
+          TestTensor(DType::kFloat32, OneIn(rng, 2) ? lead : Shape{rows, 1}, layout(Layout::kStridedInput), rng);
       FillTable(*p.activation, 1, rng);
     }
     const int bias = static_cast<int>(Uniform(rng, 0, 3));

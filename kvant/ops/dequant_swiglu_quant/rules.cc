@@ -107,8 +107,8 @@ Status ReadTable(NamedTensor t, int64_t columns, bool scalars, Problem* p, Table
     table->rows = v.shape(0);
     table->row_stride = v.stride(0) * bytes;
     known = table->one_for_all_columns || v.shape(1) == columns;
-    known = known && (table->rows == 1 || (p->grouping != Grouping::kNone &&
-                                           (p->parameter_rows < 0 || table->rows == p->parameter_rows)));
+    known = known && (table->rows == 1 ||
+                      (p->grouping != Grouping::kNone && (p->parameter_rows < 0 || table->rows == p->parameter_rows)));
   }
   if (!known) {
     return Invalid("{} has shape {}, expected {}", t.name, ShapeText(v.shape()), Expected(*p, columns, scalars));

@@ -82,11 +82,13 @@ TEST_F(DequantSwigluQuantRules, ThePlainCallIsLegal) {
 
 TEST_F(DequantSwigluQuantRules, X) {
   InputFails(kValue, "x is missing", [](auto& a) { a.x = {}; });
-  InputFails(kType, "x is int8, expected int32, float16, bfloat16 or float32",
-             [&](auto& a) { a.x = Table(DType::kInt8, {2, 3, 8}); });
+  InputFails(kType, "x is int8, expected int32, float16, bfloat16 or float32", [&](auto& a) {
+    a.x = Table(DType::kInt8, {2, 3, 8});
+  });
   InputFails(kValue, "x has no dimensions, expected at least 1", [&](auto& a) { a.x = Floats({}); });
-  InputFails(kValue, "x.shape[-1] is 7, expected an even number: gates and linear parts",
-             [&](auto& a) { a.x = Floats({2, 3, 7}); });
+  InputFails(kValue, "x.shape[-1] is 7, expected an even number: gates and linear parts", [&](auto& a) {
+    a.x = Floats({2, 3, 7});
+  });
   InputFails(kValue, "x is on a CUDA device, expected a CPU tensor", [](auto& a) { a.x.set_device(Device::kCuda); });
 }
 
@@ -148,10 +150,12 @@ TEST_F(DequantSwigluQuantRules, Dtypes) {
   InputFails(kType, "quant_offset is int8, expected float16, bfloat16 or float32",
              [&](auto& a) { a.quant_offset = Table(DType::kInt8, {4}); });
   InputFails(kType, "group_index is float32, expected int32 or int64", [&](auto& a) { a.group_index = Floats({2}); });
-  Fails(kType, "y is uint8, but codes of int8 are stored as int8",
-        [&](auto& a) { a.y = TensorView(memory_, DType::kUInt8, {2, 3, 4}); });
-  Fails(kType, "scale is float16, expected float32",
-        [&](auto& a) { a.scale = TensorView(memory_, DType::kFloat16, {2, 3}); });
+  Fails(kType, "y is uint8, but codes of int8 are stored as int8", [&](auto& a) {
+    a.y = TensorView(memory_, DType::kUInt8, {2, 3, 4});
+  });
+  Fails(kType, "scale is float16, expected float32", [&](auto& a) {
+    a.scale = TensorView(memory_, DType::kFloat16, {2, 3});
+  });
 }
 
 TEST_F(DequantSwigluQuantRules, OffsetIsForStatic) {
@@ -164,16 +168,19 @@ TEST_F(DequantSwigluQuantRules, OffsetIsForStatic) {
 TEST_F(DequantSwigluQuantRules, TablesWithoutGroups) {
   InputFails(kValue, "weight_scale has shape [4], expected [8] or [1, 8] without a group_index",
              [&](auto& a) { a.weight_scale = Floats({4}); });
-  InputFails(kValue, "weight_scale has shape [2, 8], expected [8] or [1, 8] without a group_index",
-             [&](auto& a) { a.weight_scale = Floats({2, 8}); });
+  InputFails(kValue, "weight_scale has shape [2, 8], expected [8] or [1, 8] without a group_index", [&](auto& a) {
+    a.weight_scale = Floats({2, 8});
+  });
   InputFails(kValue, "weight_scale has shape [1], expected [8] or [1, 8] without a group_index",
              [&](auto& a) { a.weight_scale = Floats({1}); });
-  InputFails(kValue, "bias has shape [1, 1, 8], expected [8] or [1, 8] without a group_index",
-             [&](auto& a) { a.bias = Floats({1, 1, 8}); });
+  InputFails(kValue, "bias has shape [1, 1, 8], expected [8] or [1, 8] without a group_index", [&](auto& a) {
+    a.bias = Floats({1, 1, 8});
+  });
   InputFails(kValue, "quant_scale has shape [3], expected [4], [1, 4] or [1] without a group_index",
              [&](auto& a) { a.quant_scale = Floats({3}); });
-  InputFails(kValue, "quant_offset has shape [6, 1], expected [4], [1, 4] or [1] without a group_index",
-             [&](auto& a) { a.quant_offset = Floats({6, 1}); });
+  InputFails(kValue, "quant_offset has shape [6, 1], expected [4], [1, 4] or [1] without a group_index", [&](auto& a) {
+    a.quant_offset = Floats({6, 1});
+  });
   InputFails(kValue, "quant_scale has shape [], expected [4], [1, 4] or [1] without a group_index",
              [&](auto& a) { a.quant_scale = Floats({}); });
   InputFails(kValue, "activation_scale has shape [2], expected 6 elements: one for each row of x",
@@ -232,16 +239,21 @@ TEST_F(DequantSwigluQuantRules, TablesWithPairs) {
 
 TEST_F(DequantSwigluQuantRules, GroupIndex) {
   InputFails(kValue, "group_index has shape [2, 3], expected [G], row counts, or [G, 2], parameter rows and row counts",
-             [&](auto& a) { a.group_index = Table(DType::kInt64, {2, 3}); });
+             [&](auto& a) {
+               a.group_index = Table(DType::kInt64, {2, 3});
+             });
   InputFails(kValue, "group_index has shape [], expected [G], row counts, or [G, 2], parameter rows and row counts",
              [&](auto& a) { a.group_index = Table(DType::kInt64, {}); });
-  Fails(kRange, "group_index[1] is -1, a number of rows cannot be negative",
-        [&](auto& a) { a.group_index = Groups({1, -1}); });
-  Fails(kRange, "group_index[2] is 4, but after the groups before it 3 of the 6 rows of x are left",
-        [&](auto& a) { a.group_index = Groups({2, 1, 4, 0}); });
-  Fails(kRange,
-        "group_index[1] is 9223372036854775807, but after the groups before it 5 of the 6 rows of x are left",
-        [&](auto& a) { a.group_index = Groups({1, INT64_MAX}); });
+  Fails(kRange, "group_index[1] is -1, a number of rows cannot be negative", [&](auto& a) {
+    a.group_index = Groups({1, -1});
+  });
+  Fails(kRange, "group_index[2] is 4, but after the groups before it 3 of the 6 rows of x are left", [&](auto& a) {
+    a.group_index = Groups({2, 1, 4, 0});
+  });
+  Fails(kRange, "group_index[1] is 9223372036854775807, but after the groups before it 5 of the 6 rows of x are left",
+        [&](auto& a) {
+          a.group_index = Groups({1, INT64_MAX});
+        });
   Works([&](auto& a) { a.group_index = Groups({2, 0, 3}); });
   Works([&](auto& a) { a.group_index = Groups({}); });
 }
@@ -250,13 +262,18 @@ TEST_F(DequantSwigluQuantRules, CumulativeEndsAreRecognized) {
   Fails(kRange,
         "group_index[2] is 6, but after the groups before it 1 of the 6 rows of x are left; these look like "
         "cumulative end rows, row counts are wanted: counts_from_ends makes the one of the other",
-        [&](auto& a) { a.group_index = Groups({2, 3, 6}); });
+        [&](auto& a) {
+          a.group_index = Groups({2, 3, 6});
+        });
   Fails(kRange,
         "group_index[1, 1] is 5, but after the groups before it 3 of the 6 rows of x are left; these look like "
         "cumulative end rows, row counts are wanted: counts_from_ends makes the one of the other",
-        [&](auto& a) { a.group_index = Groups({0, 3, 1, 5}, true); });
-  Fails(kRange, "group_index[1] is 6, but after the groups before it 3 of the 6 rows of x are left",
-        [&](auto& a) { a.group_index = Groups({3, 6, 5}); });
+        [&](auto& a) {
+          a.group_index = Groups({0, 3, 1, 5}, true);
+        });
+  Fails(kRange, "group_index[1] is 6, but after the groups before it 3 of the 6 rows of x are left", [&](auto& a) {
+    a.group_index = Groups({3, 6, 5});
+  });
 }
 
 TEST_F(DequantSwigluQuantRules, ParameterRows) {
@@ -272,22 +289,26 @@ TEST_F(DequantSwigluQuantRules, ParameterRows) {
     a.group_index = Groups({1, 1}, true);
     a.weight_scale = Floats({1, 8});
   });
-  Fails(kRange, "group_index[0, 0] is -2, a parameter row cannot be negative",
-        [&](auto& a) { a.group_index = Groups({-2, 1}, true); });
-  Fails(kRange, "group_index[1, 1] is -5, a number of rows cannot be negative",
-        [&](auto& a) { a.group_index = Groups({0, 1, 0, -5}, true); });
+  Fails(kRange, "group_index[0, 0] is -2, a parameter row cannot be negative", [&](auto& a) {
+    a.group_index = Groups({-2, 1}, true);
+  });
+  Fails(kRange, "group_index[1, 1] is -5, a number of rows cannot be negative", [&](auto& a) {
+    a.group_index = Groups({0, 1, 0, -5}, true);
+  });
   Works([&](auto& a) { a.group_index = Groups({77, 1}, true); });
 }
 
 TEST_F(DequantSwigluQuantRules, Results) {
   Fails(kValue, "y is missing", [](auto& a) { a.y = {}; });
   Fails(kValue, "scale is missing", [](auto& a) { a.scale = {}; });
-  Fails(kValue, "y has shape [2, 3, 8], expected [2, 3, 4]",
-        [&](auto& a) { a.y = TensorView(memory_, DType::kInt8, {2, 3, 8}); });
+  Fails(kValue, "y has shape [2, 3, 8], expected [2, 3, 4]", [&](auto& a) {
+    a.y = TensorView(memory_, DType::kInt8, {2, 3, 8});
+  });
   Fails(kValue, "scale has shape [6], expected [2, 3]",
         [&](auto& a) { a.scale = TensorView(memory_, DType::kFloat32, {6}); });
-  Fails(kValue, "elements of y share memory: shape [2, 3, 4], strides [0, 4, 1]",
-        [&](auto& a) { a.y = TensorView(memory_, DType::kInt8, {2, 3, 4}, {0, 4, 1}); });
+  Fails(kValue, "elements of y share memory: shape [2, 3, 4], strides [0, 4, 1]", [&](auto& a) {
+    a.y = TensorView(memory_, DType::kInt8, {2, 3, 4}, {0, 4, 1});
+  });
   Fails(kValue, "y and scale share memory", [&](auto& a) {
     a.y = TensorView(memory_, DType::kInt8, {2, 3, 4});
     a.scale = TensorView(memory_ + 2, DType::kFloat32, {2, 3});

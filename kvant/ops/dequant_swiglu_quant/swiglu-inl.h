@@ -121,8 +121,7 @@ template <class In, Bias kBias, SwigluMode kMode>
 KVANT_INLINE Gate<BlockLanes::F> GateBlock(const Piece& p, size_t i, V::I& largest_x) {
   constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
   const In* at = static_cast<const In*>(p.act) + (kInterleaved ? 2 * i : i);
-  const BlockLanes::F act =
-      ElementsOf<In, kBias>(LoadBlock<kInterleaved, false>(at), p.act_scale, p.act_bias, p, i);
+  const BlockLanes::F act = ElementsOf<In, kBias>(LoadBlock<kInterleaved, false>(at), p.act_scale, p.act_bias, p, i);
   MeasureX<In>(act, largest_x);
   return GateOf<BlockLanes, kMode>(act, p.attributes);
 }
@@ -134,7 +133,8 @@ KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F quotient, 
   const In* at = kInterleaved ? static_cast<const In*>(p.act) + 2 * i : static_cast<const In*>(p.lin) + i;
   const L::F lin = ElementsOf<In, kBias>(LoadBlock<kInterleaved, true>(at), p.lin_scale, p.lin_bias, p, i);
   MeasureX<In>(lin, largest_x);
-  const L::F s = L::Mul(L::Mul(quotient, LinearOf<L, kMode>(lin, p.attributes)), L::Load(p.smooth + (i & static_cast<size_t>(p.smooth_mask))));
+  const L::F s = L::Mul(L::Mul(quotient, LinearOf<L, kMode>(lin, p.attributes)),
+                        L::Load(p.smooth + (i & static_cast<size_t>(p.smooth_mask))));
   largest_s = MaxOfBlock(L::And(L::Bits(s), L::SetI(INT32_MAX)), largest_s);
   StoreBlock(s, p.s + i);
 }
@@ -223,7 +223,8 @@ inline swiglu::Magnitudes RangeOf(const float* v, int64_t count) {
     most = V::MaxI(most, magnitude);
   }
   const V::DI d;
-  const auto less_one = static_cast<int32_t>(static_cast<uint32_t>(hn::GetLane(hn::MinOfLanes(d, least))) ^ 0x80000000u);
+  const auto less_one =
+      static_cast<int32_t>(static_cast<uint32_t>(hn::GetLane(hn::MinOfLanes(d, least))) ^ 0x80000000u);
   range = {less_one >= 0 ? less_one + 1 : INT32_MAX, hn::GetLane(hn::MaxOfLanes(d, most)),
            hn::GetLane(hn::MinOfLanes(d, least_or_zero))};
   for (; i < n; ++i) {

@@ -61,7 +61,8 @@ TEST(DequantSwigluQuant, ThreadsDoNotMatter) {
   } kCases[] = {{{1}, 40000}, {{3}, 20001}, {{2, 5}, 9000}, {{300}, 700}, {{7}, 8192}};
   for (const auto& c : kCases) {
     for (int round = 0; round < 8; ++round) {
-      SwigluProblem p = RandomSwiglu(PickFrom(rng, kInputs), PickFrom(rng, kCodeFormats), c.lead, c.h, OneIn(rng, 4), rng);
+      SwigluProblem p =
+          RandomSwiglu(PickFrom(rng, kInputs), PickFrom(rng, kCodeFormats), c.lead, c.h, OneIn(rng, 4), rng);
       const Bytes expected = Expected(p, rng);
       for (const auto& pool : pools) {
         EXPECT_EQ(p.Check(expected, {pool->get(), nullptr, 0, static_cast<Stores>(Uniform(rng, 0, 2))}), "");
@@ -139,6 +140,28 @@ TEST(DequantSwigluQuant, ByHand) {
   EXPECT_EQ(y[0], std::lrint(3 / (1 + std::exp(-3.0f)) * 2 / 0.125f - 10));
   EXPECT_EQ(y[1], -10);
   EXPECT_EQ(y[2], std::lrint(-1 / (1 + std::exp(-1.0f)) / 0.125f - 10));
+}
+
+// alpha * a = 0 * -inf is a NaN though a is none, and so is all that follows from it.
+TEST(DequantSwigluQuant, NaNOfAlpha) {
+  std::vector<float> x(2 * 80, 1.0f);
+  x[3] = -std::numeric_limits<float>::infinity();
+  std::vector<uint8_t> y(80);
+  float scale = 0;
+  DequantSwigluQuantArgs args;
+  args.x = ConstTensorView(x.data(), DType::kFloat32, {160});
+  args.activate_left = true;
+  args.quant_mode = ScaleSource::kDynamic;
+  args.dst_type = Format::kFloat8E4M3FN;
+  args.swiglu_mode = SwigluMode::kClamped;
+  args.glu_alpha = 0;
+  args.y = TensorView(y.data(), DType::kUInt8, {80});
+  args.scale = TensorView(&scale, DType::kFloat32, {});
+  testing::OnEachTarget([&](Target target) {
+    ASSERT_TRUE(DequantSwigluQuant(args).ok());
+    EXPECT_TRUE(std::isnan(scale)) << Name(target);
+    for (const uint8_t code : y) EXPECT_EQ(code, 0x7F) << Name(target);
+  });
 }
 
 // Rows past the last group are zeros even where x is NaN, and nothing of x is needed for them.

@@ -13,7 +13,8 @@ namespace {
 Status CheckVector(std::string_view op, NamedTensor t) {
   KVANT_RETURN_IF_ERROR(CheckPresent(op, t));
   if (!IsIndex(t.tensor.dtype())) {
-    return Status::InvalidType(fmt::format("{}: {} is {}, expected int32 or int64", op, t.name, Name(t.tensor.dtype())));
+    return Status::InvalidType(
+        fmt::format("{}: {} is {}, expected int32 or int64", op, t.name, Name(t.tensor.dtype())));
   }
   if (t.tensor.rank() == 1) return {};
   return Status::InvalidValue(

@@ -16,9 +16,7 @@ using testing::Rng;
 using testing::TestTensor;
 using testing::Uniform;
 
-int64_t At(TestTensor& t, int64_t i) {
-  return t.dtype() == DType::kInt64 ? t.Get<int64_t>(i) : t.Get<int32_t>(i);
-}
+int64_t At(TestTensor& t, int64_t i) { return t.dtype() == DType::kInt64 ? t.Get<int64_t>(i) : t.Get<int32_t>(i); }
 void Put(TestTensor& t, int64_t i, int64_t value) {
   t.dtype() == DType::kInt64 ? t.Set(i, value) : t.Set(i, static_cast<int32_t>(value));
 }
@@ -28,8 +26,8 @@ TEST(GroupCounts, ThereAndBack) {
   for (int round = 0; round < 200; ++round) {
     const int64_t n = Uniform(rng, 0, 40);
     const auto make = [&] {
-      TestTensor t(OneIn(rng, 2) ? DType::kInt64 : DType::kInt32, {n}, OneIn(rng, 2) ? Layout::kStrided : Layout::kContiguous,
-                   rng);
+      TestTensor t(OneIn(rng, 2) ? DType::kInt64 : DType::kInt32, {n},
+                   OneIn(rng, 2) ? Layout::kStrided : Layout::kContiguous, rng);
       return t;
     };
     TestTensor counts = make(), ends = make(), back = make();
@@ -92,8 +90,7 @@ TEST_F(GroupCountsErrors, Values) {
   from_ = {-1, 2, 4};
   Fails(CountsFromEnds, kRange, "counts_from_ends: ends[0] is -1, a row cannot be negative");
   from_ = {INT64_MAX, 0, 1};
-  Fails(EndsFromCounts, kRange,
-        "ends_from_counts: ends[2] would be 9223372036854775807 + 1, more than int64 can hold");
+  Fails(EndsFromCounts, kRange, "ends_from_counts: ends[2] would be 9223372036854775807 + 1, more than int64 can hold");
   from_ = {0, 5000000000, 5000000000};
   to = TensorView(to_.data(), DType::kInt32, {3});
   Fails(CountsFromEnds, kRange, "counts_from_ends: counts[1] would be 5000000000, more than int32 can hold");
