@@ -195,7 +195,12 @@ def test_an_interrupted_run_leaves_no_file(tmp_path: Path, number: signal.Signal
     source, target = large(tmp_path / "in.npy", 400), tmp_path / "out.npy"
     target.write_bytes(b"what was there")
     words = [program(), "quantize", str(source), "-o", str(target), "--block-bytes", "4000", "--threads", "1"]
-    child = subprocess.Popen(words, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def heed() -> None:  # a shell's background jobs ignore SIGINT, and so do their children
+        signal.signal(number, signal.SIG_DFL)
+
+    pipe = subprocess.PIPE
+    child = subprocess.Popen(words, env=environment(), stdout=pipe, stderr=pipe, preexec_fn=heed)
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".kvant-*")) and time.monotonic() < deadline:
         time.sleep(0.005)
