@@ -17,6 +17,10 @@ inline constexpr int kMaxRank = 32;
 
 enum class Device : uint8_t { kCpu, kCuda };
 
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ does not see that the extents below `rank` are set
+#endif
 // Copies the first `rank` of these, one by one where they are few: a loop becomes a string instruction that takes 10 ns
 // to start, and a wide load of what was just stored in parts takes as long.
 inline void CopyExtents(int rank, const int64_t (&from)[kMaxRank], int64_t (&to)[kMaxRank]) {
@@ -37,6 +41,9 @@ inline void CopyExtents(int rank, const int64_t (&from)[kMaxRank], int64_t (&to)
       if (rank > 4) std::memcpy(to, from, static_cast<size_t>(std::min(rank, kMaxRank)) * sizeof(int64_t));
   }
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic pop
+#endif
 
 // A tensor's memory as the caller laid it out, read-only. Strides count elements, may be 0 or negative, and every size
 // is 64-bit. A default-constructed view means "argument absent". Only the first rank() extents and strides hold values;
