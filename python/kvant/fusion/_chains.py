@@ -10,7 +10,9 @@ from torch.fx import Node
 from kvant.fusion._graph import equal, is_metadata, is_neg, is_view, name_of, same_shape, tensor, value
 from kvant.fusion._writes import Write
 
-_RESHAPES = frozenset("view reshape unsqueeze squeeze flatten unflatten contiguous alias clone".split())
+_RESHAPES = frozenset(
+    {"view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "contiguous", "alias", "clone"}
+)
 # Rows before a permutation, and where they go; dimensions of one element do not count.
 Permutation = tuple[list[Any], list[int]]
 
@@ -34,7 +36,7 @@ def follow(source: Node, writes: dict[Node, Write], what: str) -> Chain:
         users = [user for user in node.users if user.users or user in writes or not _is_idle(user)]
         if len(users) != 1:
             readers = "nothing" if not users else " and ".join(sorted(user.name for user in users))
-            raise NotFusedError(f"{what} should be read by one scatter_update, and is read by {readers}")
+            raise NotFusedError(f"{what} should have one reader, a scatter_update, and is read by {readers}")
         (user,) = users
         write = writes.get(user)
         if write is not None and write.updates is node and write.indices is not node:
@@ -42,7 +44,7 @@ def follow(source: Node, writes: dict[Node, Write], what: str) -> Chain:
         if is_neg(user):
             negated = not negated
         elif _permutation(user) is None and not _is_reshape(user):
-            raise NotFusedError(f"{what} is read by {user.name}, which is no scatter_update")
+            raise NotFusedError(f"{what} is read by {user.name}, which is neither a write nor a view")
         nodes.append(user)
         node = user
 

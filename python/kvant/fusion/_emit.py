@@ -1,5 +1,6 @@
 """The fused operator in the place of what it replaces."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,9 @@ from kvant.fusion._graph import is_metadata, nodes_in, same_shape, tensor, value
 from kvant.fusion._writes import Write
 
 
-def emit(op: Any, written: dict[str, Write | None], shapes: dict[str, Sequence[Any]], arguments: dict[str, Any]) -> None:
+def emit(
+    op: Any, written: dict[str, Write | None], shapes: dict[str, Sequence[Any]], arguments: dict[str, Any]
+) -> None:
     """Calls op after the last write, in the form of the writes. written: names of its destinations, in order."""
     writes = {name: write for name, write in written.items() if write is not None}
     last = max(write.node for write in writes.values())
@@ -24,7 +27,7 @@ def emit(op: Any, written: dict[str, Write | None], shapes: dict[str, Sequence[A
         for write in writes.values():
             write.node.replace_all_uses_with(write.base)
         return
-    (kind,) = {write.kind for write in writes.values()}
+    (kind,) = {write.kind for write in writes.values()} - {"functional"}
     kwargs = {argument.name: arguments.get(argument.name) for argument in op._schema.arguments}
     if kind == "v1":
         kwargs.update({name: writes[name].base if name in writes else None for name in written})
@@ -44,8 +47,6 @@ def emit(op: Any, written: dict[str, Write | None], shapes: dict[str, Sequence[A
         places = {name: 1 + position for position, name in enumerate(writes)}
         results = (None, *(value(write.base) for write in writes.values()))
     fused = builder.call(target, op, kwargs=kwargs, known=results)
-    import operator
-
     for name, write in writes.items():
         for old in write.results():
             new = builder.call(operator.getitem, fused, places[name])

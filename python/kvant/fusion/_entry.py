@@ -1,7 +1,7 @@
 """Ways in: a backend of torch.compile, and exported programs."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch.export import ExportedProgram
@@ -30,8 +30,8 @@ def backend(
         from torch._inductor.compile_fx import compile_fx
 
         patches = {**(list_mode_options(mode) if mode and mode != "default" else {}), **others}
-        compiled: Callable[..., Any] = compile_fx(gm, example_inputs, config_patches=patches or None)
-        return compiled
+        compiled: Any = compile_fx(gm, example_inputs, config_patches=patches or None)
+        return cast(Callable[..., Any], compiled)
     kwargs = {name: given for name, given in (("options", others), ("mode", mode)) if given}
     run: Callable[..., Any] = torch._dynamo.lookup_backend(inner)(gm, example_inputs, **kwargs)
     return run
@@ -52,12 +52,12 @@ def fuse(program: ExportedProgram) -> ExportedProgram:
     ['dynamic_quant_update_scatter__default']
     """
     graph = program.graph
-    before = list(graph.output_node().args[0])  # type: ignore[arg-type]
+    before = list(graph.output_node().args[0])
     if fuse_graph(graph):
-        after = list(graph.output_node().args[0])  # type: ignore[arg-type]
+        after = list(graph.output_node().args[0])
         for old, new in zip(before, after, strict=True):
             if old is not new:
                 program.graph_signature.replace_all_uses(getattr(old, "name", ""), getattr(new, "name", ""))
         program.graph_module.recompile()
-        program.validate()
+        program.validate()  # type: ignore[no-untyped-call]
     return program

@@ -1,6 +1,7 @@
 """The pass over a graph."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,7 +13,7 @@ from kvant.fusion._emit import emit, erase, inputs_of
 from kvant.fusion._graph import call_of, name_of, same_shape, tensor
 from kvant.fusion._guards import check_agreement, check_device, check_memory, check_tables
 from kvant.fusion._quants import Static, check_static, dynamic, is_dynamic, require_zero, result, static
-from kvant.fusion._writes import Write, copied_to, writes_of
+from kvant.fusion._writes import Write, copied_to, of_one_form, writes_of
 
 _FUSED = "dynamic_quant_update_scatter_"
 
@@ -26,7 +27,7 @@ def fuse_graph(graph: Graph) -> int:
     for node in list(graph.nodes):
         quant = static(node)
         if quant is not None and _is_written(quant, writes_of(list(graph.nodes))):
-            count += _try(node, name_of(node), "quant_scatter_", lambda _, quant=quant: _fuse_static(quant))
+            count += _try(node, name_of(node), "quant_scatter_", partial(_fuse_static, quant))
     for node in list(graph.nodes):
         if _in_place(node) is not None:
             count += _try(node, f"{name_of(node)} and copy_", f"{name_of(node)}_", _fuse_copy)
@@ -61,7 +62,7 @@ def _fuse_dynamic(node: Node) -> None:
         chains.append(follow(source, writes, name))
     if chains[0].negated or chains[1].negated:
         raise NotFusedError("codes or scales are negated")
-    parts = [chain.write for chain in chains]
+    parts = of_one_form([chain.write for chain in chains])
     if len({write.node for write in parts}) != len(parts):
         raise NotFusedError("one write has several results")
     check_agreement(parts)
@@ -78,7 +79,8 @@ def _fuse_dynamic(node: Node) -> None:
     check_tables(parts[0], parts[1:], tail)
     if quant.dst_type != 1 and parts[0].strides[-1] != 1:
         raise NotFusedError("INT4 codes are not contiguous along the rows of the cache")
-    own = {node, *(n for c in chains for n in (c.source, *c.nodes, c.write.start, c.write.node))}
+    own = {node, *(n for chain in chains for n in (chain.source, *chain.nodes))}
+    own.update(n for write in parts for n in (write.start, write.node))
     inputs = inputs_of(quant.x, quant.smooth, parts[0].indices)
     check_memory([node], parts, inputs, own)
     require_zero(quant.zero)
@@ -133,7 +135,7 @@ def _is_written(quant: Static, writes: dict[Node, Write]) -> bool:
     return False
 
 
-def _fuse_static(quant: Static) -> None:
+def _fuse_static(quant: Static, _node: Node) -> None:
     check_static(quant)
     check_device(quant.x, "quant_scatter_")
     chain = follow(quant.y, writes_of(list(quant.y.graph.nodes)), "the codes")
@@ -160,7 +162,12 @@ def _fuse_static(quant: Static) -> None:
         "index_policy": write.policy,
         "reciprocal_scale": quant.reciprocal,
     }
-    emit(torch.ops.kvant.quant_scatter_.default, {"dest": write}, {"dest": write.shape}, arguments)
+    if write.kind == "functional":
+        op = torch.ops.kvant.quant_scatter.default
+        values = [write.base if a.name == "dest" else arguments[a.name] for a in op._schema.arguments]
+        write.node.replace_all_uses_with(builder.call(op, *values))
+    else:
+        emit(torch.ops.kvant.quant_scatter_.default, {"dest": write}, {"dest": write.shape}, arguments)
     _finish([write], own)
 
 

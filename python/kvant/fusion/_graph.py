@@ -68,13 +68,19 @@ def name_of(node: Node) -> str:
 
 
 _VIEWS = frozenset(
-    "view reshape unsqueeze squeeze flatten unflatten transpose permute movedim swapaxes t T mT select slice narrow "
-    "alias detach expand view_as as_strided diagonal unbind split chunk".split()
+    {
+        *("view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "transpose", "permute", "movedim"),
+        *("swapaxes", "t", "T", "mT", "select", "slice", "narrow", "alias", "detach", "expand", "view_as"),
+        *("as_strided", "diagonal", "unbind", "split", "chunk"),
+    }
 )
 _METADATA = frozenset(
-    "size dim stride numel sym_size sym_stride sym_numel is_contiguous storage_offset _assert_tensor_metadata".split()
+    {
+        *("size", "dim", "stride", "numel", "sym_size", "sym_stride", "sym_numel", "is_contiguous"),
+        *("storage_offset", "_assert_tensor_metadata"),
+    }
 )
-_ATTRIBUTES = frozenset("shape dtype device ndim requires_grad layout".split())
+_ATTRIBUTES = frozenset({"shape", "dtype", "device", "ndim", "requires_grad", "layout"})
 
 
 def _is_basic_index(index: Any) -> bool:
@@ -88,12 +94,15 @@ def is_view(node: Node) -> bool:
         return _is_basic_index(node.args[1])
     if node.op == "call_function" and overload(node.target) is None and not _of_torch(node.target):
         return False
-    return node.op in ("call_function", "call_method") and name_of(node) in _VIEWS
+    if node.op not in ("call_function", "call_method") or name_of(node) not in _VIEWS:
+        return False
+    # These copy what they cannot look at otherwise.
+    return name_of(node) not in ("reshape", "flatten") or _share_storage(node, node.args[0])
 
 
 def is_metadata(node: Node) -> bool:
     if node.target is getattr:
-        return node.args[1] in _ATTRIBUTES
+        return bool(node.args[1] in _ATTRIBUTES)
     return node.op in ("call_function", "call_method") and name_of(node) in _METADATA
 
 
@@ -168,10 +177,14 @@ def may_alias(a: Node, b: Node) -> bool:
     """Views of one value, or of memory that the fake tensors share."""
     if root(a) is root(b):
         return True
+    return _share_storage(a, b)
+
+
+def _share_storage(a: Any, b: Any) -> bool:
     first, second = tensor(a), tensor(b)
     if first is None or second is None:
         return False
-    return first.untyped_storage()._cdata == second.untyped_storage()._cdata
+    return bool(first.untyped_storage()._cdata == second.untyped_storage()._cdata)
 
 
 def between(first: Node, last: Node) -> Iterable[Node]:

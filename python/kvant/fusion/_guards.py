@@ -11,15 +11,11 @@ from kvant.fusion._report import source_line
 from kvant.fusion._writes import Write
 
 
-def ordered(nodes: Sequence[Node]) -> list[Node]:
-    return sorted(nodes)
-
-
 def check_device(x: Node, operator: str) -> None:
     held = tensor(x)
     assert held is not None
-    key = held.device.type.upper()
-    if not torch._C._dispatch_has_kernel_for_dispatch_key(f"kvant::{operator}", key):
+    key = {"cpu": "CPU", "cuda": "CUDA"}.get(held.device.type)
+    if key is None or not torch._C._dispatch_has_kernel_for_dispatch_key(f"kvant::{operator}", key):
         raise NotFusedError(f"kvant has no kernel for {held.device.type}")
 
 
@@ -33,8 +29,11 @@ def check_agreement(writes: Sequence[Write]) -> None:
             raise NotFusedError("the index modes or policies differ")
         if write.axis != first.axis:
             raise NotFusedError(f"the axis differs: {first.axis} and {write.axis}")
-        if write.functionalized != first.functionalized or (write.functionalized and write.kind != first.kind):
-            raise NotFusedError("some writes are functionalized and others are not")
+    kinds = {write.kind for write in writes}
+    if not any(kinds <= one for one in ({"raw", "copied"}, {"v1", "functional"}, {"v2", "functional"})):
+        raise NotFusedError("some writes are in place and others are not")
+    if kinds == {"functional"} and len(writes) > 1:
+        raise NotFusedError("the writes give new tensors, and nothing copies them back")
     if not 1 <= first.axis <= len(first.shape) - 2:
         raise NotFusedError(f"axis {first.axis} of {len(first.shape)} dimensions is not before the rows and after 0")
 

@@ -76,7 +76,7 @@ def dynamic(node: Node) -> Dynamic:
     factor = tensor(smooth)
     if smooth is not None and (factor is None or factor.dim() != 1):
         raise NotFusedError("smooth_scales is not [H]")
-    if held is None:
+    if held is None or not isinstance(x, Node):
         raise NotFusedError("the graph carries no shapes")
     return Dynamic(node, x, smooth, code, group_size, _DYNAMIC[call.name], args["dst_type_max"])
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import torch
 from torch.fx import Node
 
-_HIDDEN = (str(Path(__file__).resolve().parents[1]), str(Path(torch.__file__).resolve().parent))
+from kvant._config import ROOT
+
+_HIDDEN = (str(ROOT), str(Path(torch.__file__).resolve().parent))
 _FRAME = re.compile(r'File "([^"]+)", line (\d+)[^\n]*(?:\n\s+(?!File )([^\n]*))?')
 
 

@@ -1,12 +1,13 @@
 """Writes of updates to places of a destination: the forms that graphs spell them in, read as one.
 
-    raw             scatter_update_(dest, indices, updates, ..)                      of kvant and of npu
-    copied          dest.copy_(scatter_update(dest, ..)), dest[:] = scatter_update(dest, ..)
-    functionalized  auto_functionalized(_v2)(scatter_update_, ..), its results with getitem
+raw             scatter_update_(dest, indices, updates, ..)                      of kvant and of npu
+copied          dest.copy_(scatter_update(dest, ..)), dest[:] = scatter_update(dest, ..)
+functionalized  auto_functionalized(_v2)(scatter_update_, ..), its results with getitem
+functional      scatter_update(dest, ..), in graphs without writes one of them
 """
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch._higher_order_ops.auto_functionalize import auto_functionalized, auto_functionalized_v2
@@ -31,16 +32,26 @@ class Write:
     axis: int  # counted from the front
     mode: int
     policy: int
-    kind: str  # raw, copied, v1, v2
+    kind: str  # raw, copied, v1, v2, functional
     view: dict[str, Any]  # v2: how dest lies in base, without the name of the argument
 
     @property
     def functionalized(self) -> bool:
-        return self.kind in ("v1", "v2")
+        """Leaves dest alone, and has results instead."""
+        return self.kind in ("v1", "v2", "functional")
 
     def results(self) -> list[Node]:
         """Of a functionalized write: the nodes that are dest (v2: its base) afterwards."""
+        if self.kind == "functional":
+            return [self.node]
         return [user for user in self.node.users if user.target is operator.getitem and user.args[1] == 1]
+
+
+def of_one_form(writes: list[Write]) -> list[Write]:
+    """Between functionalized writes a copied one is functional: what copies its result comes after all of them."""
+    if not any(write.kind in ("v1", "v2") for write in writes):
+        return writes
+    return [replace(w, node=w.start, kind="functional") if w.kind == "copied" else w for w in writes]
 
 
 def writes_of(nodes: list[Node]) -> dict[Node, Write]:
@@ -65,7 +76,9 @@ def _write(node: Node) -> Write | None:
     if call.name in SCATTERS:
         dest = call.args.get("dest", call.args.get("self"))
         copy = copied_to(node, dest)
-        return None if copy is None else _make(call, dest, node, copy, "copied")
+        if copy is None:
+            return _make(call, dest, node, node, "functional")
+        return _make(call, dest, node, copy, "copied")
     return None
 
 
@@ -85,7 +98,7 @@ def copied_to(scatter: Node, dest: Any) -> Node | None:
 
 def _functionalized(node: Node) -> Write | None:
     op = overload(node.args[0])
-    if op is None or op.name() != "kvant::scatter_update_":
+    if op is None or op._schema.name != "kvant::scatter_update_":
         return None
     args = dict(node.kwargs)
     if node.target is auto_functionalized:
@@ -98,7 +111,9 @@ def _functionalized(node: Node) -> Write | None:
     return _make(Call("", args), base, node, node, "v2", view)
 
 
-def _make(call: Call, dest: Any, start: Node, node: Node, kind: str, view: dict[str, Any] | None = None) -> Write | None:
+def _make(
+    call: Call, dest: Any, start: Node, node: Node, kind: str, view: dict[str, Any] | None = None
+) -> Write | None:
     args, view = call.args, view or {}
     held, indices = tensor(dest), tensor(args["indices"])
     if held is None or indices is None or tensor(args["updates"]) is None or "slice_dim" in view:
