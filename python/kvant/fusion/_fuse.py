@@ -73,9 +73,8 @@ def _fuse_dynamic(node: Node) -> None:
     codes = tensor(parts[0].updates)
     assert codes is not None
     _check_updates(codes, chains[1:], grouped)
-    held = tensor(quant.x)
-    assert held is not None
-    tail: list[object] = [held.shape[-1] // quant.group_size] if grouped else []
+    # That the last dimension of a table is H / group_size is what its scatter_update asks for.
+    tail: list[object] = [parts[1].shape[-1]] if grouped else []
     check_tables(parts[0], parts[1:], tail)
     if quant.dst_type != 1 and parts[0].strides[-1] != 1:
         raise NotFusedError("INT4 codes are not contiguous along the rows of the cache")
