@@ -28,6 +28,7 @@ from kvant._parts import (  # noqa: E402
 from kvant._quantize import quantize  # noqa: E402
 from kvant._scatter import quant_scatter, quant_scatter_, scatter_update, scatter_update_  # noqa: E402
 from kvant._swiglu import dequant_swiglu_quant  # noqa: E402
+from kvant.fusion import fuse  # noqa: E402
 
 __all__ = [
     "__version__",
@@ -38,6 +39,7 @@ __all__ = [
     "dynamic_quant",
     "dynamic_quant_update_scatter_",
     "ends_from_counts",
+    "fuse",
     "get_cmake_path",
     "get_include",
     "pack_int4",

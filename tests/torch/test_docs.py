@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+PATHS = ("README.md", "docs/PYTHON.md", "docs/FROM_TORCH_NPU.md", "docs/FUSION.md")
 BLOCKS = [
     (path, number, block)
-    for path in ("README.md", "docs/PYTHON.md", "docs/FROM_TORCH_NPU.md")
+    for path in PATHS
     for number, block in enumerate(
         re.findall(r"^```python\n(.*?)^```", (ROOT / path).read_text(), re.DOTALL | re.MULTILINE)
     )
@@ -24,4 +25,4 @@ def test_block(path: str, number: int, block: str) -> None:
 
 
 def test_every_document_has_one() -> None:
-    assert {path for path, _, _ in BLOCKS} == {"README.md", "docs/PYTHON.md", "docs/FROM_TORCH_NPU.md"}
+    assert {path for path, _, _ in BLOCKS} == set(PATHS)

@@ -1,0 +1,63 @@
+"""Ways in: a backend of torch.compile, and exported programs."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import torch
+from torch.export import ExportedProgram
+from torch.fx import GraphModule
+
+from kvant.fusion._fuse import fuse_graph
+
+
+def backend(
+    gm: GraphModule,
+    example_inputs: list[Any],
+    *,
+    options: dict[str, Any] | None = None,
+    mode: str | None = None,
+) -> Callable[..., Any]:
+    """torch.compile(model, backend="kvant"): fuses, and leaves the rest to Inductor.
+
+    options: {"backend": name} of another backend, such as "eager" or "aot_eager"; all others, and the mode, go to it.
+    """
+    others = dict(options or {})
+    inner = others.pop("backend", "inductor")
+    if fuse_graph(gm.graph):
+        gm.recompile()
+    if inner == "inductor":
+        from torch._inductor import list_mode_options
+        from torch._inductor.compile_fx import compile_fx
+
+        patches = {**(list_mode_options(mode) if mode and mode != "default" else {}), **others}
+        compiled: Any = compile_fx(gm, example_inputs, config_patches=patches or None)
+        return cast(Callable[..., Any], compiled)
+    kwargs = {name: given for name, given in (("options", others), ("mode", mode)) if given}
+    run: Callable[..., Any] = torch._dynamo.lookup_backend(inner)(gm, example_inputs, **kwargs)
+    return run
+
+
+def fuse(program: ExportedProgram) -> ExportedProgram:
+    """Fuses in an exported program, in place, and returns it.
+
+    >>> import torch, kvant
+    >>> class Write(torch.nn.Module):
+    ...     def forward(self, cache, scales, slots, x):
+    ...         y, scale = kvant.dynamic_quant(x, symmetric=True)
+    ...         kvant.scatter_update_(cache, slots, y, index_mode="slot")
+    ...         kvant.scatter_update_(scales, slots, scale, axis=1, index_mode="slot")
+    >>> args = torch.zeros(4, 8, 64, dtype=torch.int8), torch.zeros(4, 8), torch.tensor([3, 9]), torch.randn(2, 64)
+    >>> program = kvant.fuse(torch.export.export(Write(), args))
+    >>> [node.name for node in program.graph.nodes if "kvant" in str(node.target)]
+    ['dynamic_quant_update_scatter__default']
+    """
+    graph = program.graph
+    before = list(graph.output_node().args[0])
+    if fuse_graph(graph):
+        after = list(graph.output_node().args[0])
+        for old, new in zip(before, after, strict=True):
+            if old is not new:
+                program.graph_signature.replace_all_uses(getattr(old, "name", ""), getattr(new, "name", ""))
+        program.graph_module.recompile()
+        program.validate()  # type: ignore[no-untyped-call]
+    return program

@@ -1,0 +1,24 @@
+"""For people who have a pass manager of their own."""
+
+from pathlib import Path
+
+from torch._inductor.custom_graph_pass import CustomGraphPass, get_hash_for_files
+from torch.fx import Graph
+
+from kvant.fusion._fuse import fuse_graph
+
+
+class FusionPass(CustomGraphPass):
+    """torch.compile(model, options={"post_grad_custom_pre_pass": FusionPass()}).
+
+    What Inductor takes from its cache was fused when it was put there, and this version of the pass is part of the key;
+    `report` then has nothing to say.
+    """
+
+    def __call__(self, graph: Graph) -> None:
+        fuse_graph(graph)
+
+    def uuid(self) -> bytes:
+        files = sorted(Path(__file__).resolve().parent.glob("*.py"))
+        key: bytes = get_hash_for_files(tuple(map(str, files)))
+        return key

@@ -1,0 +1,187 @@
+"""Quantizations: the forms that graphs spell them in, read as one."""
+
+import operator
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch.fx import Node
+
+from kvant.fusion._chains import NotFusedError
+from kvant.fusion._graph import call_of, equal, name_of, tensor, value
+
+_INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
+_CODES = {None: 1, torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
+if hasattr(torch, "quint4x2"):
+    _CODES[torch.quint4x2] = 16
+_STATIC = (1, 23, 24, 290, 291, 292)
+
+
+@dataclass(frozen=True)
+class Dynamic:
+    node: Node
+    x: Node
+    smooth: Node | None
+    dst_type: int
+    group_size: int
+    symmetric: bool
+    zero: Any  # dst_type_max, which has to be 0
+
+
+@dataclass(frozen=True)
+class Static:
+    y: Node
+    x: Node
+    scales: Node
+    zero_points: Node | None
+    dst_type: int
+    axis: int
+    round_mode: int
+    reciprocal: bool
+    nodes: list[Node] = field(default_factory=list)  # what computes y
+
+
+def _code(dst_type: Any) -> Any:
+    return dst_type if type(dst_type) is int else _CODES.get(dst_type)
+
+
+_DYNAMIC = {
+    "kvant.dynamic_quant": False,
+    "kvant.dynamic_quant_symmetric": True,
+    "npu.npu_dynamic_quant": True,
+    "npu.npu_dynamic_quant_asymmetric": False,
+}
+
+
+def is_dynamic(node: Node) -> bool:
+    call = call_of(node)
+    return call is not None and call.name in _DYNAMIC
+
+
+def dynamic(node: Node) -> Dynamic:
+    """Raises NotFusedError for what the fused operator does not have."""
+    call = call_of(node)
+    assert call is not None
+    args, code = call.args, _code(call.args["dst_type"])
+    if code not in _INTEGERS:
+        raise NotFusedError(f"dst_type is {args['dst_type']}, and only int8 and int4 are fused")
+    if args["quant_mode"] not in (0, "pertoken"):
+        raise NotFusedError(f"quant_mode is {args['quant_mode']}, and only pertoken is fused")
+    if args["group_index"] is not None:
+        raise NotFusedError("it has expert groups (group_index)")
+    group_size, x = args.get("group_size", 0), args.get("x", args.get("input"))
+    if type(group_size) is not int:
+        raise NotFusedError("group_size is no constant")
+    smooth, held = args["smooth_scales"], tensor(x)
+    factor = tensor(smooth)
+    if smooth is not None and (factor is None or factor.dim() != 1):
+        raise NotFusedError("smooth_scales is not [H]")
+    if held is None or not isinstance(x, Node):
+        raise NotFusedError("the graph carries no shapes")
+    return Dynamic(node, x, smooth, code, group_size, _DYNAMIC[call.name], args["dst_type_max"])
+
+
+def require_zero(number: Any) -> None:
+    """dst_type_max, which is for HIFLOAT8. Where it is an input of the graph, the graph is from now on for 0 alone."""
+    number = value(number) if isinstance(number, Node) else number
+    if not bool(number == 0.0):
+        raise NotFusedError(f"dst_type_max is {number}")
+
+
+def static(node: Node) -> Static | None:
+    call = call_of(node)
+    if call is None or call.name not in ("kvant.quantize", "npu.npu_quantize"):
+        return _formula(node)
+    args = call.args
+    if call.name == "kvant.quantize":
+        scales, zero, code = args["quant_scales"], args["quant_zero_points"], args["dst_type"]
+        return Static(
+            node, args["x"], scales, zero, code, args["axis"], args["round_mode"], args["reciprocal_scale"], [node]
+        )
+    code, axis, reciprocal = _code(args["dtype"]), args["axis"], not args["div_mode"]
+    return Static(node, args["self"], args["scales"], args["zero_points"], code, axis, 0, reciprocal, [node])
+
+
+def check_static(quant: Static) -> None:
+    held = tensor(quant.x)
+    if quant.dst_type not in _STATIC:
+        raise NotFusedError(f"dst_type is {quant.dst_type}, which quant_scatter_ does not have")
+    if held is None:
+        raise NotFusedError("the graph carries no shapes")
+    if quant.axis not in (-1, held.dim() - 1):
+        raise NotFusedError(f"the scales are along dimension {quant.axis}, and only the last one is fused")
+
+
+_NAMES = {
+    "to": ("to", "_to_copy"),
+    "clamp": ("clamp", "clip"),
+    "round": ("round",),
+    "add": ("add",),
+    "div": ("truediv", "div", "true_divide"),
+}
+
+
+def _step(node: Any, kind: str) -> bool:
+    if not isinstance(node, Node) or node.op not in ("call_function", "call_method"):
+        return False
+    return name_of(node) in _NAMES[kind]
+
+
+def _along_rows(t: Any, width: Any) -> bool:
+    """One element or one for each of the last dimension; no number and no scalar, which torch may treat otherwise."""
+    held = tensor(t)
+    if held is None or held.dtype != torch.float32 or held.dim() == 0:
+        return False
+    return all(equal(size, 1) for size in held.shape[:-1]) and (
+        equal(held.shape[-1], 1) or equal(held.shape[-1], width)
+    )
+
+
+def _limits(node: Node) -> tuple[Any, Any]:
+    names = ("min", "max")
+    given = [*node.args[1:], *(node.kwargs[name] for name in names[len(node.args) - 1 :] if name in node.kwargs)]
+    return (given[0], given[1]) if len(given) == 2 else (None, None)
+
+
+def _formula(node: Node) -> Static | None:
+    """(x / s + z).round().clamp(-128, 127).to(torch.int8) in float32, with or without z."""
+    result = tensor(node)
+    if result is None or result.dtype != torch.int8 or not _step(node, "to"):
+        return None
+    clamp: Any = node.args[0]
+    if not _step(clamp, "clamp") or _limits(clamp) != (-128, 127):
+        return None
+    rounded: Any = clamp.args[0]
+    if not _step(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
+        return None
+    nodes, total = [rounded, clamp, node], rounded.args[0]
+    zero = None
+    if _step(total, "add") and len(total.args) == 2 and not total.kwargs:
+        nodes.insert(0, total)
+        total, zero = total.args
+    if not _step(total, "div") or len(total.args) != 2 or total.kwargs:
+        return None
+    nodes.insert(0, total)
+    x, scales = total.args
+    held = tensor(x)
+    if held is None or held.dtype != torch.float32 or held.dim() < 2 or held.device.type != "cpu":
+        return None
+    if not _along_rows(scales, held.shape[-1]) or (zero is not None and not _along_rows(zero, held.shape[-1])):
+        return None
+    if (tensor(total).dim() if tensor(total) is not None else -1) != held.dim():  # type: ignore[union-attr]
+        return None
+    for part in nodes[:-1]:
+        readers = [user for user in part.users if name_of(user) != "_assert_tensor_metadata"]
+        if len(readers) != 1:
+            return None
+    assert isinstance(x, Node)
+    assert isinstance(scales, Node)
+    return Static(node, x, scales, zero if isinstance(zero, Node) else None, 1, -1, 0, False, nodes)
+
+
+def result(node: Node, position: int) -> Node | None:
+    """Result `position` of an operator that has several, if it is used."""
+    found = [u for u in node.users if u.target is operator.getitem and u.args[1] == position and u.users]
+    if len(found) > 1:
+        raise NotFusedError(f"result {position} is taken {len(found)} times")
+    return found[0] if found else None

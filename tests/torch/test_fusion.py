@@ -1,0 +1,151 @@
+"""kvant.fusion: what is fused gives the bits of what was written, however it was written, and copies no cache."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import kvant
+import kvant.torch_npu
+from cases import values
+from kvant import fusion
+from support import assert_same
+
+npu = torch.ops.npu
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    torch._dynamo.reset()
+    fusion.clear()
+    yield
+    fusion.clear()
+
+
+def tensors(n: int = 3, codes: torch.dtype = torch.int8, width: int = 16) -> list[Tensor]:
+    """Codes, scales and offsets of caches [4, 2, 5, 16], positions of n rows each, and the rows."""
+    shape = (4, 2, 5)
+    fresh = [torch.ones(*shape, width).to(codes), torch.ones(shape), torch.ones(shape)]
+    return [*fresh, torch.arange(n) % 4, values((n, 2, 1, 16), seed=n)]
+
+
+def plain(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    y, scale, offset = kvant.dynamic_quant(x + 1)
+    kvant.scatter_update_(c, i, y, index_mode="batch")
+    kvant.scatter_update_(s, i, scale, axis=-1, index_mode="batch")
+    kvant.scatter_update_(o, i, offset, axis=-1, index_mode="batch")
+
+
+def negated_int4(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    y, scale, offset = kvant.dynamic_quant(x, dst_type="int4", smooth_scales=x[0, 0, 0])
+    kvant.scatter_update_(o, i, torch.neg(offset), axis=2, index_mode="batch", index_policy="skip")
+    kvant.scatter_update_(s, i, scale, axis=2, index_mode="batch", index_policy="skip")
+    kvant.scatter_update_(c, i, y, axis=2, index_mode="batch", index_policy="skip")
+
+
+def views(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """Rows in another order and shape, and tables with one more dimension."""
+    rows = x.transpose(0, 1).reshape(2, -1, 16)
+    y, scale, offset = kvant.dynamic_quant(rows)
+    kvant.scatter_update_(c, i, y.transpose(0, 1).unsqueeze(2), index_mode="batch")
+    kvant.scatter_update_(s[..., None], i, scale.unsqueeze(-1).permute(1, 0, 2)[:, :, None], index_mode="batch")
+    kvant.scatter_update_(o.unsqueeze(-1), i, (-offset).transpose(0, 1)[..., None, None], index_mode="batch")
+
+
+def slots(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """Symmetric; the pages are views of the caches, two places of one page are written at once."""
+    y, scale = kvant.dynamic_quant(x.squeeze(2), symmetric=True)
+    kvant.scatter_update_(c.transpose(1, 2), i, y, axis=1, index_mode="slot")
+    kvant.scatter_update_(s.transpose(1, 2), i, scale, axis=1, index_mode="slot")
+
+
+def groups(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """A scale for eight elements: the table has one more dimension."""
+    y, scale = kvant.dynamic_quant(x, symmetric=True, group_size=8)
+    kvant.scatter_update_(c, i, y, index_mode="batch")
+    kvant.scatter_update_(s, i, scale, index_mode="batch")
+
+
+def of_npu(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    y, scale, offset = npu.npu_dynamic_quant_asymmetric(x, dst_type=torch.int8)
+    npu.scatter_update_(c, i, y, -2)
+    npu.scatter_update_(s, i, scale, -1)
+    o.copy_(npu.scatter_update(o, i, -offset, -1))
+
+
+def of_npu_symmetric(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    y, scale = npu.npu_dynamic_quant(x)
+    pairs = torch.stack([i, i], 1)
+    npu.scatter_update_(c, pairs, y, -2)
+    s[:] = npu.scatter_update(s, pairs, scale, -1)
+
+
+DYNAMIC = [plain, negated_int4, views, slots, groups, of_npu, of_npu_symmetric]
+
+
+def static(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    codes = kvant.quantize(x, x[0, 0, 0].abs(), x[0, 0, 0], reciprocal_scale=True)
+    kvant.scatter_update_(c, i, codes, index_mode="batch")
+
+
+def static_npu(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    codes = npu.npu_quantize(x.view(-1, 2, 16), s[0, 0, :1], None, torch.int8, axis=-1)
+    npu.scatter_update_(c, i, codes.view(-1, 2, 1, 16), -2)
+
+
+def formula(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    scale = x[:1, :1].abs() / 100
+    codes = (x / scale + o[0, 0, :1]).round().clamp(-128, 127).to(torch.int8)
+    kvant.scatter_update_(c, i, codes, index_mode="batch")
+
+
+def formula_of_functions(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    codes = torch.clamp(torch.round(torch.div(x, s[0, 0, :1])), min=-128, max=127).to(dtype=torch.int8)
+    c.copy_(kvant.scatter_update(c, i, codes, index_mode="batch"))
+
+
+def copied_back(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    s.copy_(kvant.scatter_update(s, i, x[..., 0], axis=-1, index_mode="batch"))
+    c[:] = kvant.quant_scatter(c, i, x, o[0, 0, :1], index_mode="batch")
+
+
+STATIC = [static, static_npu, formula, formula_of_functions]
+INTO = {
+    **{run: ["dynamic_quant_update_scatter_"] for run in DYNAMIC},
+    **{run: ["quant_scatter_"] for run in STATIC},
+    copied_back: ["scatter_update_", "quant_scatter_"],
+}
+
+
+def work(run: Callable[..., None], n: int = 3) -> list[Tensor]:
+    made = tensors(n, torch.uint8, 8) if run is negated_int4 else tensors(n)
+    if run is groups:
+        made[1] = torch.ones(4, 2, 5, 2)
+    return made
+
+
+def check(fast: Callable[..., Any], run: Callable[..., None], n: int = 3) -> None:
+    expected, got = work(run, n), work(run, n)
+    run(*expected)
+    fast(*got)
+    assert_same(got, expected)
+    assert not torch.equal(got[0], work(run, n)[0])
+
+
+def assert_fused(run: Callable[..., None]) -> None:
+    report = fusion.report()
+    assert [entry.fused for entry in report.fused] == INTO[run], str(report)
+    assert report.left == []
+
+
+@pytest.mark.parametrize("run", INTO)
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_eager(run: Callable[..., None], dynamic: bool) -> None:
+    fast = torch.compile(run, backend="kvant", options={"backend": "eager"}, fullgraph=True, dynamic=dynamic)
+    check(fast, run)
+    assert_fused(run)
+    if dynamic:
+        check(fast, run, 2)
+        assert_fused(run)

@@ -1,0 +1,141 @@
+"""kvant.fusion and the compilers after it: aot_eager, Inductor with its cache, and export."""
+
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch._inductor.utils import run_and_get_code
+
+import kvant
+from kvant import fusion
+from support import assert_same
+from test_fusion import (
+    INTO,
+    assert_fused,
+    check,
+    copied_back,
+    formula,
+    negated_int4,
+    of_npu,
+    plain,
+    static_npu,
+    views,
+    work,
+)
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> Iterator[None]:
+    torch._dynamo.reset()
+    fusion.clear()
+    yield
+    fusion.clear()
+
+
+@pytest.mark.parametrize("run", [views, of_npu, formula])
+def test_aot_eager(run: Callable[..., None]) -> None:
+    check(torch.compile(run, backend="kvant", options={"backend": "aot_eager"}, fullgraph=True), run)
+    assert_fused(run)
+
+
+def assert_no_copy(source: str, operator: str) -> None:
+    """All that is allocated is of the size of the updates."""
+    body = source[source.index("def call(") : source.index("def get_args")]
+    assert f"kvant.{operator}.default(" in body
+    assert "scatter_update_.default(" not in body.replace("dynamic_quant_update_scatter_", "")
+    for shape in re.findall(r"empty_strided\w*\(\(([\d, ]*)\)", body):
+        assert "5" not in shape.split(", "), f"something as large as a cache is allocated: {shape}"
+    assert re.search("clone|copy_", body) is None
+
+
+@pytest.mark.parametrize("run", [plain, of_npu])
+def test_inductor_copies_no_cache(run: Callable[..., None]) -> None:
+    expected, got = work(run), work(run)
+    run(*expected)
+    _, sources = run_and_get_code(torch.compile(run, backend="kvant", fullgraph=True), *got)
+    assert_same(got, expected)
+    assert_fused(run)
+    assert_no_copy(sources[0], INTO[run][0])
+
+
+def test_a_pass_of_inductor_and_its_cache() -> None:
+    """Functionalized writes. What comes from the cache was fused when it was put there."""
+    options = {"post_grad_custom_pre_pass": fusion.FusionPass()}
+    with torch._inductor.utils.fresh_inductor_cache():
+        for found in (1, 0):
+            torch._dynamo.reset()
+            fusion.clear()
+            expected, got = work(plain), work(plain)
+            plain(*expected)
+            _, sources = run_and_get_code(torch.compile(plain, fullgraph=True, options=options), *got)
+            assert_same(got, expected)
+            assert len(fusion.report().fused) == found
+            assert_no_copy(sources[0], INTO[plain][0])
+
+
+def test_the_key_of_the_pass_is_its_source() -> None:
+    assert fusion.FusionPass().uuid() == fusion.FusionPass().uuid()
+    assert len(fusion.FusionPass().uuid()) >= 16
+
+
+class Model(torch.nn.Module):
+    def __init__(self, run: Callable[..., None]) -> None:
+        super().__init__()
+        self.run = run
+        for name, buffer in zip("cso", work(run)[:3], strict=True):
+            self.register_buffer(name, buffer)
+
+    def forward(self, i: Tensor, x: Tensor) -> None:
+        self.run(self.c, self.s, self.o, i, x)
+
+
+def targets(program: Any) -> list[str]:
+    return [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
+
+
+@pytest.mark.parametrize(
+    ("run", "functionalized"),
+    [
+        (copied_back, False),
+        *((r, f) for r in (views, negated_int4, of_npu, static_npu, formula) for f in (False, True)),
+    ],
+)
+def test_export(run: Callable[..., None], functionalized: bool) -> None:
+    n = torch.export.Dim("n", min=2, max=4)
+    program = torch.export.export(Model(run), tuple(work(run)[3:]), dynamic_shapes=({0: n}, {0: n}))
+    if functionalized:
+        program = program.run_decompositions()
+    assert kvant.fuse(program) is program
+    assert_fused(run)
+    module = program.module()
+    for count in (3, 4):
+        expected = work(run, count)
+        run(*expected)
+        for buffer, fresh in zip(module.buffers(), work(run)[:3], strict=True):
+            buffer.copy_(fresh)
+        module(*expected[3:])
+        assert_same(list(module.buffers()), expected[:3])
+    if not functionalized:
+        names = [name for name in targets(program) if name.startswith(("kvant.", "npu."))]
+        assert [name.split(".")[1] for name in names] == INTO[run]
+
+
+def test_first_version_of_functionalization() -> None:
+    """auto_functionalized, as torch.compile makes it with auto_functionalized_v2 switched off."""
+    with torch._inductor.config.patch(enable_auto_functionalized_v2=False):
+        program = torch.export.export(Model(plain), tuple(work(plain)[3:])).run_decompositions()
+    assert targets(program).count("auto_functionalized") == 3
+    kvant.fuse(program)
+    assert targets(program).count("auto_functionalized") == 1
+    expected, module = work(plain), program.module()
+    plain(*expected)
+    module(*expected[3:])
+    assert_same(list(module.buffers()), expected[:3])
+
+
+def test_other_options_reach_inductor() -> None:
+    with pytest.raises(Exception, match="no_such_option"):
+        torch.compile(plain, backend="kvant", options={"no_such_option": True})(*work(plain))
