@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from torch import Tensor
+from torch._dynamo.backends.common import aot_autograd
 from torch._inductor.utils import run_and_get_code
 
 import kvant
@@ -125,15 +127,23 @@ def test_export(run: Callable[..., None], functionalized: bool) -> None:
 
 def test_first_version_of_functionalization() -> None:
     """auto_functionalized, as torch.compile makes it with auto_functionalized_v2 switched off."""
-    with torch._inductor.config.patch(enable_auto_functionalized_v2=False):
-        program = torch.export.export(Model(plain), tuple(work(plain)[3:])).run_decompositions()
-    assert targets(program).count("auto_functionalized") == 3
-    kvant.fuse(program)
-    assert targets(program).count("auto_functionalized") == 1
-    expected, module = work(plain), program.module()
+    counts: list[int] = []
+
+    def compiler(graph_module: torch.fx.GraphModule, _inputs: Any) -> Any:
+        for fused in (False, True):
+            if fused:
+                fusion.fuse_graph(graph_module.graph)
+                graph_module.recompile()
+            names = [str(node.target) for node in graph_module.graph.nodes]
+            counts.append(names.count("auto_functionalized"))
+        return make_boxed_func(graph_module.forward)
+
+    expected, got = work(plain), work(plain)
     plain(*expected)
-    module(*expected[3:])
-    assert_same(list(module.buffers()), expected[:3])
+    with torch._inductor.config.patch(enable_auto_functionalized_v2=False):
+        torch.compile(plain, backend=aot_autograd(fw_compiler=compiler), fullgraph=True)(*got)
+    assert counts == [3, 1]
+    assert_same(got, expected)
 
 
 def test_other_options_reach_inductor() -> None:
