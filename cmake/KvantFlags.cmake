@@ -43,7 +43,7 @@ if(KVANT_FUZZ)
     message(FATAL_ERROR "KVANT_FUZZ needs clang (libFuzzer): use the preset 'fuzz'.")
   endif()
   add_compile_options(-fsanitize=fuzzer-no-link)
-  # What is fuzzed reads files: no vectors, which take clang a quarter of an hour with sanitizers.
+  # What is fuzzed reads files: no vectors, whose kernels clang compiles very slowly with sanitizers.
   add_compile_definitions(HWY_COMPILE_ONLY_STATIC)
 endif()
 

@@ -22,9 +22,9 @@ function(kvant_add_test name)
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
   # Threads that wait asleep: CTest runs several programs at once.
   set(properties ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS cpp TIMEOUT 1200)
-  if(CMAKE_CROSSCOMPILING)
+  if(CMAKE_CROSSCOMPILING)  # whole programs, under emulation
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES ${properties})
+    set_tests_properties(${name} PROPERTIES ${properties} TIMEOUT 7200)
   else()
     include(GoogleTest)
     string(REGEX REPLACE "_test$" "" prefix "${name}")

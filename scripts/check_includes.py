@@ -29,7 +29,7 @@ LIBRARIES = [
     (r"^(cuda|cub/|thrust/|cooperative_groups)", r"\.cuh?$", "CUDA is for .cu and .cuh"),
     (r"^omp\.h$", r"^kvant/core/parallel\.cc$|^cli/.*\.cc$|[/_](test|bench)\.cc$", "OpenMP is for core/parallel.cc"),
     (r"^fmt/", r"\.cc$|^cli/|^kvant/.*(plan|rules)\.h$|-inl\.h$", "fmt is not for public headers"),
-    (r"^(gtest|gmock)/", r"[/_]test\.cc$|test_util[a-z_]*\.h$|^tests/", "GoogleTest is for tests"),
+    (r"^(gtest|gmock)/", r"[/_]test\.cc$|test_util[a-z_]*\.h$|^kvant/testing/|^tests/", "GoogleTest is for tests"),
     (r"^benchmark/", r"[/_]bench\.cc$|bench_util[a-z_]*\.h$", "Google Benchmark is for benchmarks"),
     (r"^(CLI/|nlohmann/)", r"^cli/", "CLI11 and nlohmann-json are for cli/"),
     (r"(^|/)dlpack\.h$", r"^kvant/c_api|^python/|torch\.cc$|^tests/", "DLPack is for the C API and bindings"),

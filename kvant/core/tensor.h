@@ -21,8 +21,8 @@ enum class Device : uint8_t { kCpu, kCuda };
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ does not see that the extents below `rank` are set
 #endif
-// Copies the first `rank` of these, one by one where they are few: a loop becomes a string instruction that takes 10 ns
-// to start, and a wide load of what was just stored in parts takes as long.
+// Copies the first `rank` of these, one by one where they are few: compilers make a string instruction of a loop, which
+// is slow to start, and a wide load of what was just stored in parts has to wait for it.
 inline void CopyExtents(int rank, const int64_t (&from)[kMaxRank], int64_t (&to)[kMaxRank]) {
   switch (rank) {
     case 4:

@@ -75,10 +75,14 @@ bool FindPlainRows(Format format, bool asymmetric, const ConstTensorView& x, con
     const char* begin;
     int64_t size;
   };
-  const Bytes all[] = {{p->x = data(x), elements * ByteSize(x.dtype())},
-                       {p->y = data(y), elements >> packing},
-                       {p->scale = data(scale), param_bytes},
-                       {p->offset = asymmetric ? data(offset) : nullptr, param_bytes}};
+  p->x = data(x);
+  p->y = data(y);
+  p->scale = data(scale);
+  p->offset = asymmetric ? data(offset) : nullptr;
+  const Bytes all[] = {{p->x, elements * ByteSize(x.dtype())},
+                       {p->y, elements >> packing},
+                       {p->scale, param_bytes},
+                       {p->offset, param_bytes}};
   for (int i = 0; i < (asymmetric ? 4 : 3); ++i) {
     for (int j = 0; j < i; ++j) {
       if (all[i].begin < all[j].begin + all[j].size && all[j].begin < all[i].begin + all[i].size) return false;

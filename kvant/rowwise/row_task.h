@@ -36,6 +36,7 @@ class RowTask {
         encoders_(plan.kernels->encode[static_cast<int>(plan.format)][plan.asymmetric][plan.smooth != nullptr]) {}
 
   FpEnv::Mode env() const { return flushes_ ? FpEnv::kFlush : FpEnv::kDefault; }
+
   // Where a plan without scattering has its rows.
   RowAddress At(int64_t row) const {
     return {row, plan_.x.data + plan_.x.rows.At(row), plan_.y.data + plan_.y.rows.At(row),

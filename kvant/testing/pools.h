@@ -5,12 +5,14 @@
 #include <atomic>
 #include <cstdlib>
 #include <functional>
+#include <memory>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "kvant/core/parallel.h"
 #include "kvant/core/target.h"
+#include "kvant/numerics/test_util.h"
 
 namespace kvant::testing {
 
@@ -47,6 +49,18 @@ class ThreadPool {
   const Wrap wrap_;
   int tasks_ = 0;
 };
+
+// The numbers of threads with which results are compared.
+inline std::vector<int> ThreadCounts() {
+  return SlowMachine() ? std::vector<int>{1, 2, 7} : std::vector<int>{1, 2, 3, 4, 5, 6, 7, 8};
+}
+
+// A pool for each of ThreadCounts().
+inline std::vector<std::unique_ptr<ThreadPool>> SomePools() {
+  std::vector<std::unique_ptr<ThreadPool>> pools;
+  for (const int threads : ThreadCounts()) pools.push_back(std::make_unique<ThreadPool>(threads));
+  return pools;
+}
 
 // One thread that pretends to be `threads`, and runs the tasks from the last to the first.
 class ReversePool {

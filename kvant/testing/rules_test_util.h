@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kvant/testing/rowwise_problem.h"
+#include "kvant/testing/status_codes.h"
 
 namespace kvant::testing {
 
@@ -47,8 +48,6 @@ class DynamicQuantRulesTest : public ::testing::Test {
     return t;
   }
 
-  static constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType,
-                              kRange = StatusCode::kOutOfRange;
   Rng rng_{1};
   RowwiseProblem p_;
   uint64_t memory_[512] = {};  // for inputs whose contents do not matter

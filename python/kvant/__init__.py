@@ -8,6 +8,9 @@ tensor([[-128,  -43,   42,  127]], dtype=torch.int8)
 Every operator is also torch.ops.kvant.<name>, with numbers in the place of names and RuntimeError as its only error.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from kvant._config import __version__, get_cmake_path, get_include, show_config
 from kvant._load import load as _load
 
@@ -28,7 +31,10 @@ from kvant._parts import (  # noqa: E402
 from kvant._quantize import quantize  # noqa: E402
 from kvant._scatter import quant_scatter, quant_scatter_, scatter_update, scatter_update_  # noqa: E402
 from kvant._swiglu import dequant_swiglu_quant  # noqa: E402
-from kvant.fusion import fuse  # noqa: E402
+
+if TYPE_CHECKING:
+    from kvant import fusion as fusion
+    from kvant.fusion import fuse as fuse
 
 __all__ = [
     "__version__",
@@ -56,3 +62,10 @@ __all__ = [
     "show_config",
     "unpack_int4",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("fuse", "fusion"):  # imports torch's symbolic shapes and higher-order operators
+        fusion = import_module("kvant.fusion")
+        return fusion if name == "fusion" else fusion.fuse
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -214,6 +214,22 @@ def test_an_old_torch_gets_one_sentence() -> None:
     assert done.stderr.strip().endswith("ImportError: kvant needs PyTorch 2.11 or newer, and this is PyTorch 2.10.0")
 
 
+def test_importing_kvant_leaves_graphs_and_compilers_alone() -> None:
+    """They take longer to import than all of kvant; kvant.fuse and kvant.fusion come when they are asked for."""
+    script = """
+import sys, torch
+before = set(sys.modules)
+import kvant
+new = set(sys.modules) - before
+print(sorted(m for m in new if m.startswith(("kvant.fusion", "torch._inductor", "torch._dynamo"))))
+print(kvant.fuse is kvant.fusion.fuse)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "True"]
+    with pytest.raises(AttributeError, match="module 'kvant' has no attribute 'no_such_name'"):
+        _ = kvant.no_such_name
+
+
 def test_the_library_needs_neither_python_nor_private_parts_of_torch() -> None:
     """Of torch only functions of its C interface; of Python nothing: so one file serves every version of both."""
     listing = subprocess.run(

@@ -2,8 +2,6 @@
 // Whether they are the right ones is asked in tests/python/test_swiglu.py.
 #include <gtest/gtest.h>
 
-#include <memory>
-
 #include "kvant/ops/dequant_swiglu_quant/problem_test_util.h"
 #include "kvant/testing/each_target.h"
 #include "kvant/testing/fp_state.h"
@@ -53,8 +51,7 @@ TEST(DequantSwigluQuant, RandomProblems) {
 // Long rows, alone and few, are cut; their values are made twice where flushing might have mattered.
 TEST(DequantSwigluQuant, ThreadsDoNotMatter) {
   Rng rng(2);
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 8; ++threads) pools.push_back(std::make_unique<ThreadPool>(threads));
+  const auto pools = testing::SomePools();
   const struct {
     Shape lead;
     int64_t h;

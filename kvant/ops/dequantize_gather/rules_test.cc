@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvant/ops/dequantize_gather/dequantize_gather.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -12,9 +13,6 @@ namespace {
 
 using testing::Rng;
 using testing::TestTensor;
-
-constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType,
-                     kRange = StatusCode::kOutOfRange;
 
 // Two positions from 1 and 2 on of var [3, 4, 2, 8].
 class GatherRules : public ::testing::Test {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kvant/ops/dynamic_quant_update_scatter/dynamic_quant_update_scatter.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -14,9 +15,6 @@ namespace {
 using testing::Rng;
 using testing::Shape;
 using testing::TestTensor;
-
-constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType,
-                     kRange = StatusCode::kOutOfRange;
 
 // INT4: var [2, 4, 3, 4] of rows of 8, updates [5, 3, 8] in slots.
 class UpdateScatterRules : public ::testing::Test {

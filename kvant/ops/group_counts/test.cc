@@ -6,6 +6,7 @@
 
 #include "kvant/core/row_groups.h"
 #include "kvant/ops/group_counts/group_counts.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -64,7 +65,6 @@ class GroupCountsErrors : public ::testing::Test {
 };
 
 TEST_F(GroupCountsErrors, Shapes) {
-  const auto kValue = StatusCode::kInvalidValue;
   from = {};
   Fails(CountsFromEnds, kValue, "counts_from_ends: ends is missing");
   Fails(EndsFromCounts, kValue, "ends_from_counts: counts is missing");

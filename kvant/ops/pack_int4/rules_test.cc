@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvant/ops/pack_int4/pack_int4.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -13,8 +14,6 @@ namespace {
 using testing::Rng;
 using testing::Shape;
 using testing::TestTensor;
-
-constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType;
 
 class PackInt4Rules : public ::testing::Test {
  protected:

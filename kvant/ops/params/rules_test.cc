@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kvant/ops/params/params.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -25,7 +26,6 @@ class ParamsRules : public ::testing::Test {
 
   using MinMax = ParamsFromMinMaxArgs;
   using Amax = ParamsFromAmaxArgs;
-  static constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType;
 
   Amax AmaxArgs() { return {max_.view(), Format::kInt8, 0, scale_.view()}; }
   MinMax MinMaxArgs() { return {min_.view(), max_.view(), Format::kInt8, 0, scale_.view(), offset_.view()}; }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "kvant/ops/quant_scatter/quant_scatter.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -14,9 +15,6 @@ namespace {
 using testing::Rng;
 using testing::Shape;
 using testing::TestTensor;
-
-constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType,
-                     kRange = StatusCode::kOutOfRange;
 
 // self [4, 6, 8], updates [2, 2, 8] at 1 and 4 of axis 1.
 class QuantScatterRules : public ::testing::Test {

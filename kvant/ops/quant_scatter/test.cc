@@ -76,8 +76,7 @@ Problem Cache(IndexMode mode, Format format, const Shape& self, int64_t n, int64
 // Large enough for several tasks and several panels of columns; many duplicates where the mode has them.
 TEST(QuantScatter, ThreadsDoNotMatter) {
   Rng rng(2);
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 8; ++threads) pools.push_back(std::make_unique<ThreadPool>(threads));
+  const auto pools = testing::SomePools();
   const struct {
     Shape self;
     int64_t n, length;

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvant/testing/rowwise_problem.h"
+#include "kvant/testing/status_codes.h"
 
 namespace kvant {
 namespace {
@@ -41,7 +42,6 @@ class QuantizeWithParamsRules : public ::testing::Test {
     EXPECT_TRUE(p_.NothingWritten()) << text;
   }
 
-  static constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType;
   Rng rng_{1};
   RowwiseProblem p_;
   uint64_t memory_[64] = {};

@@ -6,6 +6,7 @@
 
 #include "kvant/numerics/test_util.h"
 #include "kvant/testing/rowwise_problem.h"
+#include "kvant/testing/status_codes.h"
 
 namespace kvant {
 namespace {
@@ -56,7 +57,6 @@ class RowStatsRules : public ::testing::Test {
     ExpectFailure(InferRowStats(args, &spec), code, "row_stats: " + text);
   }
 
-  static constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType;
   Rng rng_{1};
   TestTensor x_, min_, max_, amax_;
   uint64_t memory_[64] = {};

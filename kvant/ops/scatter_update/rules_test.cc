@@ -5,6 +5,7 @@
 #include <string>
 
 #include "kvant/ops/scatter_update/scatter_update.h"
+#include "kvant/testing/status_codes.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant {
@@ -13,9 +14,6 @@ namespace {
 using testing::Rng;
 using testing::Shape;
 using testing::TestTensor;
-
-constexpr StatusCode kValue = StatusCode::kInvalidValue, kType = StatusCode::kInvalidType,
-                     kRange = StatusCode::kOutOfRange;
 
 // self [4, 6, 3], updates [2, 2, 3] at 1 and 4 of axis 1.
 class ScatterUpdateRules : public ::testing::Test {

@@ -85,8 +85,7 @@ TEST(ScatterUpdate, EveryRankAxisAndMode) {
 // Large enough for several tasks: many updates, and few long ones.
 TEST(ScatterUpdate, ThreadsDoNotMatter) {
   Rng rng(2);
-  std::vector<std::unique_ptr<ThreadPool>> pools;
-  for (int threads = 1; threads <= 8; ++threads) pools.push_back(std::make_unique<ThreadPool>(threads));
+  const auto pools = testing::SomePools();
   for (int round = 0; round < 12; ++round) {
     ScatterProblem p;
     p.mode = PickFrom(rng, testing::kIndexModes);
@@ -112,7 +111,7 @@ TEST(ScatterUpdate, OfDuplicatesTheLastWins) {
   for (const IndexMode mode : {IndexMode::kPair, IndexMode::kSlot}) {
     for (const int64_t length : {1, 3}) {
       if (mode == IndexMode::kSlot && length != 1) continue;
-      for (int threads = 1; threads <= 8; ++threads) {
+      for (const int threads : testing::ThreadCounts()) {
         ScatterProblem p;
         p.mode = mode;
         p.axis = -2;
