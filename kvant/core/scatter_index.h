@@ -21,6 +21,8 @@ struct ScatterGeometry {
   int64_t firsts = 0;     // self.shape[0]; batch: at least n
   int64_t positions = 0;  // self.shape[axis]
   int64_t length = 1;     // positions of an update, at most `positions`: updates.shape[axis], slot: 1
+
+  bool operator==(const ScatterGeometry&) const = default;
 };
 
 // Update i is written to self[first, .., start + t, ..], 0 <= t < length.

@@ -11,10 +11,6 @@
 namespace kvant {
 namespace {
 
-bool IsHere(const ConstTensorView& t, DType dtype, int rank) {
-  return t.rank() == rank && t.dtype() == dtype && t.data() != nullptr && t.device() == Device::kCpu;
-}
-
 // Whether extents are positive and alike and everything is row-major: y like x, its last dimension 2^packing times
 // shorter, and parameters like x without that dimension. Counts the rows.
 bool IsPlain(const ConstTensorView& x, const ConstTensorView& y, const ConstTensorView& scale,
@@ -36,7 +32,8 @@ bool IsPlain(const ConstTensorView& x, const ConstTensorView& y, const ConstTens
 }
 
 // What RowTask does with a row that is too short for flushing subnormals to pay.
-void QuantizeShortRow(const PlainRows& p, float d, float r) {
+void QuantizeShortRow(const PlainRows& p) {
+  const float d = Info(p.format).d, r = RangeFor(p.format, d);
   const FpEnv env(FpEnv::kDefault);
   const bool asymmetric = p.offset != nullptr;
   const MinMaxBits bits = asymmetric ? p.kernels->min_max(p.x, nullptr, p.columns, nullptr)
@@ -71,21 +68,17 @@ bool FindPlainRows(Format format, bool asymmetric, const ConstTensorView& x, con
 
   const auto data = [](const ConstTensorView& t) { return static_cast<char*>(const_cast<void*>(t.data())); };
   const int64_t param_bytes = p->rows * static_cast<int64_t>(sizeof(float));
-  struct Bytes {
-    const char* begin;
-    int64_t size;
-  };
   p->x = data(x);
   p->y = data(y);
   p->scale = data(scale);
   p->offset = asymmetric ? data(offset) : nullptr;
-  const Bytes all[] = {{p->x, elements * ByteSize(x.dtype())},
-                       {p->y, elements >> packing},
-                       {p->scale, param_bytes},
-                       {p->offset, param_bytes}};
+  const ByteRange all[] = {{p->x, elements * ByteSize(x.dtype())},
+                           {p->y, elements >> packing},
+                           {p->scale, param_bytes},
+                           {p->offset, param_bytes}};
   for (int i = 0; i < (asymmetric ? 4 : 3); ++i) {
     for (int j = 0; j < i; ++j) {
-      if (all[i].begin < all[j].begin + all[j].size && all[j].begin < all[i].begin + all[i].size) return false;
+      if (all[i].Meets(all[j])) return false;
     }
   }
   Target target{};
@@ -96,29 +89,32 @@ bool FindPlainRows(Format format, bool asymmetric, const ConstTensorView& x, con
   return true;
 }
 
+void PlanPlainRows(const PlainRows& p, RowwisePlan* plan) {
+  plan->kernels = p.kernels;
+  plan->format = p.format;
+  plan->asymmetric = p.offset != nullptr;
+  plan->d = Info(p.format).d;
+  plan->r = RangeFor(p.format, plan->d);
+  plan->x_dtype = p.x_dtype;
+  plan->rows = p.rows;
+  plan->columns = p.columns;
+  plan->x.data = p.x;
+  plan->x.step = ByteSize(p.x_dtype);
+  plan->x.rows.Append(p.rows, p.columns * plan->x.step);
+  plan->y.data = p.y;
+  plan->y.step = 1;
+  plan->y.rows.Append(p.rows, p.format == Format::kInt4 ? p.columns / 2 : p.columns);
+  plan->scale.data = p.scale;
+  plan->scale.rows.Append(p.rows, sizeof(float));
+  plan->offset.data = p.offset;
+  plan->offset.rows.Append(p.rows, sizeof(float));
+  plan->segments = 0;
+}
+
 void QuantizePlainRows(const PlainRows& p) {
-  const float d = Info(p.format).d, r = RangeFor(p.format, d);
-  if (p.rows == 1 && p.columns < kFlushFrom) return QuantizeShortRow(p, d, r);
+  if (p.rows == 1 && p.columns < kFlushFrom) return QuantizeShortRow(p);
   RowwisePlan plan;
-  plan.kernels = p.kernels;
-  plan.format = p.format;
-  plan.asymmetric = p.offset != nullptr;
-  plan.d = d;
-  plan.r = r;
-  plan.x_dtype = p.x_dtype;
-  plan.rows = p.rows;
-  plan.columns = p.columns;
-  plan.x.data = p.x;
-  plan.x.step = ByteSize(p.x_dtype);
-  plan.x.rows.Append(p.rows, p.columns * plan.x.step);
-  plan.y.data = p.y;
-  plan.y.step = 1;
-  plan.y.rows.Append(p.rows, p.format == Format::kInt4 ? p.columns / 2 : p.columns);
-  plan.scale.data = p.scale;
-  plan.scale.rows.Append(p.rows, sizeof(float));
-  plan.offset.data = p.offset;
-  plan.offset.rows.Append(p.rows, sizeof(float));
-  plan.segments = 0;
+  PlanPlainRows(p, &plan);
   DriveRows(plan, 0, plan.rows);
 }
 

@@ -26,6 +26,22 @@ bool FindPlainRows(Format format, bool asymmetric, const ConstTensorView& x, con
 // Measures and encodes them.
 void QuantizePlainRows(const PlainRows& rows);
 
+// What the rows are as a plan.
+void PlanPlainRows(const PlainRows& rows, RowwisePlan* plan);
+
+// Of such tensors: one of the host, with that dtype and rank.
+inline bool IsHere(const ConstTensorView& t, DType dtype, int rank) {
+  return t.rank() == rank && t.dtype() == dtype && t.data() != nullptr && t.device() == Device::kCpu;
+}
+
+// Memory of a row-major tensor.
+struct ByteRange {
+  const char* begin;
+  int64_t size;
+
+  bool Meets(const ByteRange& o) const { return begin < o.begin + o.size && o.begin < begin + size; }
+};
+
 }  // namespace kvant
 
 #endif  // KVANT_ROWWISE_PLAIN_H_

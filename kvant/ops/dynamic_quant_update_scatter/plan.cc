@@ -1,3 +1,4 @@
+#include "kvant/ops/dynamic_quant_update_scatter/plain.h"
 #include "kvant/ops/dynamic_quant_update_scatter/rules.h"
 #include "kvant/rowwise/drive_scatter.h"
 #include "kvant/rowwise/make_plan.h"
@@ -32,9 +33,48 @@ Status MakePlan(const DynamicQuantUpdateScatterArgs& args, const CacheUpdate& ca
   return {};
 }
 
+// Row-major, so a row of the table is a row of the plan.
+void MakePlan(const PlainRows& rows, const ScatterIndex& index, const ScatterFacts& facts, RowwisePlan* plan,
+              RowScatter* to) {
+  PlanPlainRows(rows, plan);
+  const ScatterGeometry& g = index.geometry();
+  to->rows_per_update = rows.rows / g.updates;
+  const int64_t rows_per_position = to->rows_per_update / g.length;
+  const auto table = [&](char* data, int64_t row_bytes, ScatterTable* t) {
+    t->data = data;
+    t->axis_stride = rows_per_position * row_bytes;
+    t->first_stride = g.positions * t->axis_stride;
+    t->inner.Append(to->rows_per_update, row_bytes);
+  };
+  table(rows.y, rows.format == Format::kInt4 ? rows.columns / 2 : rows.columns, &to->y);
+  table(rows.scale, sizeof(float), &to->scale);
+  if (plan->asymmetric) table(rows.offset, sizeof(float), &to->offset);
+  to->cut = ScatterCut(index, facts, to->rows_per_update, 1);
+  plan->scatter = to;
+}
+
+template <int kCaches>
+Status RunPlain(const DynamicQuantUpdateScatterArgs& args, const PlainUpdate& update, const ExecOptions& exec) {
+  const ScatterIndex index(args.indices, update.geometry, args.index_policy);
+  ScatterFacts facts;
+  KVANT_RETURN_IF_ERROR(index.Check(rules::kOp, &facts));
+  RowwisePlan plans[kCaches];
+  RowScatter to[kCaches];
+  for (int i = 0; i < kCaches; ++i) {
+    MakePlan(update.rows[i], index, facts, &plans[i], &to[i]);
+    plans[i].negate_offset = args.negate_offset;
+  }
+  RunScatter(plans, exec);
+  return {};
+}
+
 }  // namespace
 
 Status DynamicQuantUpdateScatter(const DynamicQuantUpdateScatterArgs& given, const ExecOptions& exec) {
+  PlainUpdate update;
+  if (FindPlainUpdate(given, &update)) {
+    return update.caches == 1 ? RunPlain<1>(given, update, exec) : RunPlain<2>(given, update, exec);
+  }
   const DynamicQuantUpdateScatterArgs args = rules::Canonical(given);
   ScatterGeometry geometry;
   KVANT_RETURN_IF_ERROR(rules::Check(args, &geometry));
