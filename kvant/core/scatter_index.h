@@ -120,9 +120,7 @@ class ScatterCut {
       }
       return;
     }
-    const int64_t all = index_.geometry().updates * units_;
-    const int64_t begin = all / tasks_ * task + all % tasks_ * task / tasks_;
-    const int64_t end = all / tasks_ * (task + 1) + all % tasks_ * (task + 1) / tasks_;
+    const int64_t begin = Begin(task), end = Begin(task + 1);
     int64_t i = units_ == 0 ? 0 : begin / units_, first = units_ == 0 ? 0 : begin % units_;
     for (int64_t left = end - begin; left > 0; ++i, first = 0) {
       const int64_t last = std::min(first + left, units_);
@@ -131,7 +129,18 @@ class ScatterCut {
     }
   }
 
+  // The update after the last one that `task` may have a part of.
+  int64_t EndOf(int task) const {
+    return by_place_ || units_ == 0 ? index_.geometry().updates : (Begin(task + 1) + units_ - 1) / units_;
+  }
+
  private:
+  // The first unit of a task, where tasks have ranges.
+  int64_t Begin(int task) const {
+    const int64_t all = index_.geometry().updates * units_;
+    return all / tasks_ * task + all % tasks_ * task / tasks_;
+  }
+
   // Updates that share an element have the same owner.
   int Owner(const ScatterPlace& place) const {
     const ScatterGeometry& g = index_.geometry();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cstdlib>
 #include <cstring>
 
 #include "kvant/rowwise/cpu_tuning.h"
@@ -46,6 +47,8 @@ class SingleRows {
     waits_ = false;
   }
 
+  void Ask(const RowAddress&, int64_t, const RowSteps&) {}
+
  private:
   RowTask<Io> task_;
   typename RowTask<Io>::Measured current_{};
@@ -71,9 +74,7 @@ class BatchedRows {
     while (rows > 0) {
       Batch& batch = batches_[filling_];
       const int n = static_cast<int>(std::min<int64_t>(rows, kShortRowsBatch - batch.rows));
-      Ask(at.y, n, y_bytes_, steps.y);
-      Ask(at.scale, n, param_bytes_, steps.scale);
-      if (plan_.asymmetric) Ask(at.offset, n, param_bytes_, steps.offset);
+      if (!asked_) ForEachTable(at, n, steps, Prefetch);
       batch.Append(at, n, steps);
       if (batch.rows == kShortRowsBatch) {
         filling_ ^= 1;
@@ -82,6 +83,16 @@ class BatchedRows {
       rows -= n;
       Advance(steps, n, &at);
     }
+  }
+
+  // Asks for memory that rows will be written to; from then on Add() does not.
+  void Ask(const RowAddress& at, int64_t rows, const RowSteps& steps) {
+    asked_ = true;
+    ForEachTable(at, rows, steps, [](char* first, int64_t n, int64_t bytes, int64_t step) {
+      // A read, because processors forget to prefetch what is on a page that they do not have at hand.
+      asm volatile("" : : "r"(*static_cast<const volatile char*>(first)));
+      Prefetch(first, n, bytes, step);
+    });
   }
 
   void Finish() {
@@ -121,8 +132,14 @@ class BatchedRows {
     }
   };
 
-  // Asks for the lines of n pieces that will be written, `step` bytes apart.
-  static void Ask(const char* at, int n, int64_t bytes, int64_t step) {
+  // Calls f(first, n, bytes, step) for n pieces of codes, of scales and of offsets, `step` bytes apart.
+  template <class Function>
+  void ForEachTable(const RowAddress& at, int64_t n, const RowSteps& steps, const Function& f) const {
+    f(at.y, n, y_bytes_, steps.y);
+    f(at.scale, n, param_bytes_, steps.scale);
+    if (plan_.asymmetric) f(at.offset, n, param_bytes_, steps.offset);
+  }
+  static void Prefetch(const char* at, int64_t n, int64_t bytes, int64_t step) {
     if (step == bytes) {
       bytes *= n;
       n = 1;
@@ -193,6 +210,7 @@ class BatchedRows {
   const int64_t y_bytes_, param_bytes_;
   Batch batches_[2];
   int filling_ = 0;
+  bool asked_ = false;
 };
 
 template <class Rows>
@@ -203,13 +221,25 @@ void DriveScatter(const RowwisePlan& plan, int task) {
   const RowMap *x = &plan.x.rows, *y = &to.y.inner, *scale = &to.scale.inner, *offset = &to.offset.inner;
   const bool regular = x->regular() && y->regular() && scale->regular() && offset->regular();
   const RowSteps steps{x->step(), y->step(), scale->step(), offset->step()};
+  const auto at = [&](int64_t update, const ScatterPlace& place, int64_t j) -> RowAddress {
+    const int64_t row = update * to.rows_per_update + j;
+    return {row, plan.x.data + x->At(row), to.y.At(place, j), to.scale.At(place, j), to.offset.At(place, j)};
+  };
+  const ScatterGeometry& g = to.cut.index().geometry();
+  const bool far = g.updates > 1 && std::abs(to.y.first_stride) * g.firsts >= kFarBytes;
+  const int64_t updates = to.cut.EndOf(task);
+  const int64_t asked = regular ? std::min(to.rows_per_update, kAskedRows) : 1;
+  int64_t next = far ? 0 : updates;  // update to ask for; all of it, as it is read, is this task's
   to.cut.ForEach(task, [&](int64_t update, const ScatterPlace& place, int64_t begin, int64_t end) {
-    const int64_t at_once = regular ? end - begin : 1;
-    for (int64_t j = begin; j < end; j += at_once) {
-      const int64_t row = update * to.rows_per_update + j;
-      rows.Add({row, plan.x.data + x->At(row), to.y.At(place, j), to.scale.At(place, j), to.offset.At(place, j)},
-               at_once, steps);
+    if (next < updates && next <= update + kAskedUpdates) {
+      const int64_t last = std::min(update + 2 * kAskedUpdates, updates);
+      for (next = std::max(next, begin == 0 ? update : update + 1); next < last; ++next) {
+        ScatterPlace there;
+        if (to.cut.Takes(task, next, &there)) rows.Ask(at(next, there, 0), asked, steps);
+      }
     }
+    const int64_t at_once = regular ? end - begin : 1;
+    for (int64_t j = begin; j < end; j += at_once) rows.Add(at(update, place, j), at_once, steps);
   });
   rows.Finish();
 }

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/testing/each_target.h"
 #include "kvant/testing/fused_problem.h"
 
@@ -81,6 +82,37 @@ TEST(DynamicQuantUpdateScatter, TheLastOfManyWins) {
         ASSERT_TRUE(status.ok()) << status.message();
         ASSERT_EQ(Compare(p, expected), "") << Name(target) << ", " << threads << " threads";
       });
+    }
+  }
+}
+
+// Caches so large that memory is asked for ahead, by tasks that share updates or own places.
+TEST(DynamicQuantUpdateScatter, LargeCaches) {
+  Rng rng(5);
+  for (const IndexMode mode : {IndexMode::kPair, IndexMode::kSlot}) {
+    FusedProblem p;
+    ScatterProblem& s = p.rows;
+    s.mode = mode;
+    s.axis = 1;
+    const int64_t n = 1001;
+    const Shape slots = {n, 2, 64}, pairs = {n, 3, 2, 64};
+    s.self = TestTensor(DType::kInt8, {5000, 27, 2, 64}, rng);
+    ASSERT_GT(s.self.elements(), kFarBytes);
+    s.updates = TestTensor(DType::kFloat16, mode == IndexMode::kSlot ? slots : pairs, rng);
+    s.indices = TestTensor(DType::kInt32, mode == IndexMode::kSlot ? Shape{n} : Shape{n, 2}, rng);
+    testing::FillIndices(s, rng);
+    s.updates.ForEach([&](int64_t i, const uint8_t*) { s.updates.SetFloat(i, AnyNumber(rng, 5)); });
+    s.updates.Keep();
+    p.scale = TestTensor(DType::kFloat32, {5000, 27, 2}, rng);
+    p.offset = TestTensor(DType::kFloat32, {5000, 27, 2}, rng);
+    const Expected expected = Unfused(p);
+    for (const int threads : {1, 3}) {
+      const ThreadPool pool(threads);
+      Reset(p);
+      const Status status = DynamicQuantUpdateScatter(p.Args(), {pool.get()});
+      ASSERT_TRUE(status.ok()) << status.message();
+      EXPECT_EQ(Compare(p, expected), "") << threads << " threads";
+      EXPECT_EQ(pool.tasks() > 1, threads > 1);
     }
   }
 }
