@@ -190,6 +190,7 @@ Examples:
   AddTargets(&app, run);
   AddBench(&app, run);
   AddBenchCache(&app, run);
+  AddBenchSwiglu(&app, run);
   AddDemo(&app, run, argc > 0 ? argv[0] : "kvant");
   try {
     app.parse(argc, argv);
@@ -203,7 +204,8 @@ Examples:
   }
   if (*run) return std::nullopt;
   fmt::print(stderr,
-             "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench, bench-cache or demo "
+             "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench, bench-cache, bench-swiglu "
+             "or demo "
              "(kvant --help)\n");
   return kExitUser;
 }

@@ -2,6 +2,7 @@
 
 #include "cli/cmd_bench.h"
 #include "cli/cmd_bench_cache.h"
+#include "cli/cmd_bench_swiglu.h"
 #include "cli/quant_info.h"
 
 namespace kvant::cli {
@@ -61,6 +62,37 @@ of the same tokens to or from the same slots, timed in turns with the operator, 
 Example:
   kvant bench-cache --shape 64x8x128 --dst int4 --group-size 32)");
   app->callback([o, run] { *run = [o] { return RunCacheBench(*o); }; });
+}
+
+void AddBenchSwiglu(CLI::App* root, Run* run) {
+  CLI::App* const app =
+      root->add_subcommand("bench-swiglu", "Time dequantize, SwiGLU and quantize in one pass beside a copy");
+  const auto o = std::make_shared<SwigluBenchOptions>();
+  AddList(app, "--shape", "RxC", &o->shapes, ParseBenchShape, "ROWSxCOLUMNS, like 64x4096",
+          "of x; several times too; default 1x4096, 64x4096, 4608x2048 and 4096x14336");
+  AddList(app, "--dtype", "DTYPE", &o->dtypes, ParseSwigluType, "int32, float16, bfloat16 or float32",
+          "of x; several times too; default int32 and bfloat16");
+  AddParsed(app, "--dst", "FORMAT", &o->format, ParseFormat, kFormatNames, "any but int4; default int8");
+  app->add_option("--groups", o->groups, "experts that share the rows evenly; default 1")
+      ->option_text("N")
+      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
+  app->add_option_function<int>(
+         "--mode", [o](int mode) { o->mode = static_cast<SwigluMode>(mode); },
+         "0: silu(gate) * linear; 1, 2: clamped, interleaved (1) or halves (2); default 0")
+      ->option_text("N")
+      ->check(CLI::Range(0, 2));
+  app->add_flag("--static", o->fixed_scales, "with given scales instead of measured ones");
+  AddThreads(app, &o->threads, "of kvant and of the copy; default 1");
+  AddSeconds(app, &o->seconds);
+  AddJson(app, &o->json);
+  app->footer(
+      R"(Median times. x is twice as wide as the result; int32 is dequantized with a scale for each column and row. "of copy"
+is the share of the speed of a copy that reads x and writes as many bytes as there are codes, timed in turns with the
+operator, with normal stores and with stores that bypass the cache.
+
+Example:
+  kvant bench-swiglu --shape 4608x2048 --dtype int32 --groups 8 --threads 2)");
+  app->callback([o, run] { *run = [o] { return RunSwigluBench(*o); }; });
 }
 
 }  // namespace kvant::cli

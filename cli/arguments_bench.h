@@ -1,4 +1,4 @@
-// The options of `kvant bench` and `kvant bench-cache`.
+// The options of `kvant bench`, `kvant bench-cache` and `kvant bench-swiglu`.
 #ifndef CLI_ARGUMENTS_BENCH_H_
 #define CLI_ARGUMENTS_BENCH_H_
 
@@ -9,6 +9,7 @@ namespace kvant::cli {
 // Add a command to `root` that sets `run`.
 void AddBench(CLI::App* root, Run* run);
 void AddBenchCache(CLI::App* root, Run* run);
+void AddBenchSwiglu(CLI::App* root, Run* run);
 
 }  // namespace kvant::cli
 

@@ -161,6 +161,24 @@ def test_bench_cache() -> None:
     assert "'3x64' is not TOKENSxHEADSxDIM, like 64x8x128" in refused("bench-cache", "--shape", "3x64")
 
 
+def test_bench_swiglu() -> None:
+    words = ("bench-swiglu", "--shape", "6x64", "--groups", "4", "--seconds", "0.01")
+    report = as_json(*words, "--threads", "2", "--mode", "2", "--dst", "float8_e4m3fn")
+    assert report["operator"] == "dequant_swiglu_quant" and report["dst_type"] == "float8_e4m3fn"
+    assert (report["groups"], report["swiglu_mode"], report["quant_mode"], report["threads"]) == (4, 2, "dynamic", 2)
+    assert [line["dtype"] for line in report["results"]] == ["int32", "bfloat16"]
+    for line in report["results"]:
+        assert line["results_per_second"] == pytest.approx(6 * 32 / line["seconds"])
+        assert line["of_copy"] > 0 and line["of_streaming_copy"] > 0
+    lines = kvant(*words, "--dtype", "float16", "--static").splitlines()
+    assert lines[0].startswith("dequant_swiglu_quant to int8, static, mode 0, 4 groups; target ")
+    assert len(lines) == 3 and lines[2].startswith("6x64  float16")
+    assert "dst_type is int4" in refused(*words, "--dst", "int4")
+    assert "x.shape[-1] is 63" in refused("bench-swiglu", "--shape", "6x63", "--seconds", "0.01")
+    assert "'int64' is not int32, float16, bfloat16 or float32" in refused("bench-swiglu", "--dtype", "int64")
+    assert "--mode: Value 3 not in range 0 to 2" in refused("bench-swiglu", "--mode", "3")
+
+
 def test_demo(tmp_path: Path) -> None:
     text = kvant("demo", "--data", DATA, TMPDIR=str(tmp_path))
     lines = text.splitlines()
@@ -210,7 +228,7 @@ def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
 
 
 def test_help_has_examples_that_parse() -> None:
-    commands = ["quantize", "dequantize", "inspect", "compare", "targets", "bench", "bench-cache", "demo"]
+    commands = ["quantize", "dequantize", "inspect", "compare", "targets", "bench", "bench-cache", "bench-swiglu", "demo"]
     for command in commands:
         text = kvant(command, "--help")
         assert max(map(len, text.splitlines())) <= 120
