@@ -39,8 +39,7 @@ Largest Values(const Piece& p) {
   for (int64_t i = 0; i < p.n; ++i) {
     const float act = Element<In, kBias>(act_x[i * kStep], p.act_scale, p.act_bias, p, i);
     const float lin = Element<In, kBias>(lin_x[i * kStep], p.lin_scale, p.lin_bias, p, i);
-    const Gate<float> gate = GateOf<L, kMode>(act, p.attributes);
-    p.s[i] = gate.a / gate.divisor * LinearOf<L, kMode>(lin, p.attributes) * p.smooth[i & p.smooth_mask];
+    p.s[i] = GateOf<L, kMode>(act, p.attributes) * LinearOf<L, kMode>(lin, p.attributes) * p.smooth[i & p.smooth_mask];
     largest.s = std::max(largest.s, Magnitude(p.s[i]));
     largest.x = std::max({largest.x, Magnitude(act), Magnitude(lin)});
   }

@@ -118,7 +118,7 @@ KVANT_INLINE void MeasureX(BlockLanes::F v, V::I& largest_x) {
 
 // Of elements [i, i + kVectors * N).
 template <class In, Bias kBias, SwigluMode kMode>
-KVANT_INLINE Gate<BlockLanes::F> GateBlock(const Piece& p, size_t i, V::I& largest_x) {
+KVANT_INLINE BlockLanes::F GateBlock(const Piece& p, size_t i, V::I& largest_x) {
   constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
   const In* at = static_cast<const In*>(p.act) + (kInterleaved ? 2 * i : i);
   const BlockLanes::F act = ElementsOf<In, kBias>(LoadBlock<kInterleaved, false>(at), p.act_scale, p.act_bias, p, i);
@@ -127,13 +127,13 @@ KVANT_INLINE Gate<BlockLanes::F> GateBlock(const Piece& p, size_t i, V::I& large
 }
 
 template <class In, Bias kBias, SwigluMode kMode>
-KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F quotient, V::I& largest_s, V::I& largest_x) {
+KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F gate, V::I& largest_s, V::I& largest_x) {
   using L = BlockLanes;
   constexpr bool kInterleaved = kMode == SwigluMode::kClampedInterleaved;
   const In* at = kInterleaved ? static_cast<const In*>(p.act) + 2 * i : static_cast<const In*>(p.lin) + i;
   const L::F lin = ElementsOf<In, kBias>(LoadBlock<kInterleaved, true>(at), p.lin_scale, p.lin_bias, p, i);
   MeasureX<In>(lin, largest_x);
-  const L::F s = L::Mul(L::Mul(quotient, LinearOf<L, kMode>(lin, p.attributes)),
+  const L::F s = L::Mul(L::Mul(gate, LinearOf<L, kMode>(lin, p.attributes)),
                         L::Load(p.smooth + (i & static_cast<size_t>(p.smooth_mask))));
   largest_s = MaxOfBlock(L::And(L::Bits(s), L::SetI(INT32_MAX)), largest_s);
   StoreBlock(s, p.s + i);
@@ -154,8 +154,8 @@ KVANT_INLINE Largest WholeBlocks(const Piece& p) {
   const size_t n = static_cast<size_t>(p.n), block = kVectors * V::N();
   V::I largest_s = V::SetI(0), largest_x = V::SetI(0);
   const auto one = [&](size_t i) HWY_ATTR __attribute__((always_inline)) {
-    const Gate<BlockLanes::F> gate = GateBlock<In, kBias, kMode>(p, i, largest_x);
-    FinishBlock<In, kBias, kMode>(p, i, BlockLanes::Div(gate.a, gate.divisor), largest_s, largest_x);
+    const BlockLanes::F gate = GateBlock<In, kBias, kMode>(p, i, largest_x);
+    FinishBlock<In, kBias, kMode>(p, i, gate, largest_s, largest_x);
   };
   size_t i = 0;
   for (; i + block <= n; i += block) {
