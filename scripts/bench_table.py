@@ -94,6 +94,45 @@ def cache(cells: Cells) -> None:
     table([*head, "read INT8", "read INT4", "read INT4 g32", "read FP8 E4M3"], others)
 
 
+def swiglu(cells: Cells) -> None:
+    """dequant_swiglu_quant to INT8, dynamic but for one column of each type."""
+    start = "dequant_swiglu_quant"
+    shapes = list(dict.fromkeys(name.split("/")[1] for name in cells if name.startswith(start + "/")))
+
+    def cell(shape: str, dtype: str, groups: int, rest: str) -> dict[str, float] | None:
+        return cells.get(f"{start}/{shape}/{dtype}/groups:{groups}/{rest}")
+
+    rows, gates = [], []
+    for shape in shapes:
+        row = [shape]
+        for dtype in ("int32", "bfloat16"):
+            for groups in (1, 8, 64):
+                one = cell(shape, dtype, groups, "int8/dynamic/1")
+                row.append(share(one) if one else "")
+            one, two = (cell(shape, dtype, 8, f"int8/dynamic/{threads}") for threads in ("1", "threads"))
+            row.append(f"{two['items_per_second'] / one['items_per_second']:.2f}x" if one and two else "")
+            given = cell(shape, dtype, 1, "int8/static/1")
+            row.append(share(given) if given else "")
+        steps = cell(shape, "int32", 1, "int8/dynamic/1/over_three_steps")
+        row.append(f"{steps['times_unfused']:.2f}x" if steps else "")
+        for fmt in ("float8_e4m3fn", "hifloat8"):
+            other = cell(shape, "int32", 1, f"{fmt}/dynamic/1")
+            row.append(share(other) if other else "")
+        rows.append(row)
+        for dtype, groups in (("int32", 1), ("int32", 8), ("bfloat16", 1), ("bfloat16", 8)):
+            plain = cell(shape, dtype, groups, "int8/dynamic/1")
+            large = [cell(shape, dtype, groups, f"int8/dynamic/1/deviation:{d}") for d in (40, 80)]
+            if plain and all(large):
+                speeds = [f"{run['items_per_second'] / plain['items_per_second']:.2f}" for run in large if run]
+                gates.append([shape, dtype, str(groups), *speeds])
+    print("## The activation of a mixture of experts\n\n`dequant_swiglu_quant`, thousand million results a second:\n")
+    variants = ("", ", 8 groups", ", 64 groups", ", two threads", ", static")
+    head = [dtype + variant for dtype in ("int32", "bfloat16") for variant in variants]
+    table(["x", *head, "three steps", "int32 to FP8 E4M3", "int32 to HIFLOAT8"], rows)
+    print("Speed with gates of standard deviation 40 and 80 over that with 2:\n")
+    table(["x", "dtype", "groups", "40", "80"], gates)
+
+
 def peers(path: Path) -> None:
     results = json.loads(path.read_text())
     names = [n for n in dict.fromkeys(n for times in results.values() for n in times) if not n.startswith("kvant")]
@@ -111,5 +150,6 @@ def peers(path: Path) -> None:
 cells = {run["name"].split("/iterations:")[0]: run for run in json.loads(Path(sys.argv[1]).read_text())["benchmarks"]}
 dynamic_quant(cells)
 cache(cells)
+swiglu(cells)
 for name in sys.argv[2:]:
     peers(Path(name))
