@@ -30,10 +30,10 @@ class Maker {
   // Where a row of x is, if it can be asked for ahead; null for -1.
   const char* Ahead(int64_t row) const { return row >= 0 && direct_ ? plan_.x.data + plan_.x.rows.At(row) : nullptr; }
 
-  // Columns [from, to) of a row, in the state that is set. `next`: the row that comes next, or -1. Of that row an
-  // eighth is asked for here (a quarter of 16-bit elements), and three eighths (three quarters) are left to who
-  // encodes.
-  Made Make(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1) {
+  // Columns [from, to) of a row, in the state that is set. `next`: the row that comes next, or -1. Where `panels`, the
+  // same columns of it are asked for, else of the row an eighth (a quarter of 16-bit elements), and three eighths
+  // (three quarters) are left to who encodes.
+  Made Make(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1, bool panels = false) {
     Piece piece{};
     piece.attributes = plan_.problem.attributes;
     piece.row_scale = RowScale(row);
@@ -49,7 +49,11 @@ class Maker {
       const int64_t at = c * plan_.x.step * (interleaved_ ? 2 : 1);
       piece.act = Elements(x + plan_.act + at, interleaved_ ? 2 * piece.n : piece.n, act_);
       piece.lin = interleaved_ ? nullptr : Elements(x + plan_.lin + at, piece.n, lin_);
-      if (next_x != nullptr) {
+      if (next_x != nullptr && panels) {
+        piece.next = next_x + plan_.act + at;
+        piece.next_lin = next_x + (interleaved_ ? plan_.act + at + piece.n * x_bytes_ : plan_.lin + at);
+        piece.next_shift = x_bytes_ == 4 ? 2 : 1;
+      } else if (next_x != nullptr) {
         piece.next = next_x + c;
         if (x_bytes_ == 4) {
           const int64_t second = (plan_.problem.columns + c) * 4;
@@ -65,10 +69,10 @@ class Maker {
   }
 
   // The same in the state of the plan, which is set; says whether something may have been flushed.
-  Made MakeFast(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1) {
-    if (!plan_.flushes) return Make(row, from, to, s, next);
+  Made MakeFast(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1, bool panels = false) {
+    if (!plan_.flushes) return Make(row, from, to, s, next, panels);
     FpEnv::Flushed();
-    Made made = Make(row, from, to, s, next);
+    Made made = Make(row, from, to, s, next, panels);
     made.flushed = FlushesOperands(plan_.x_dtype) || FpEnv::Flushed();
     return made;
   }
@@ -264,15 +268,17 @@ void DriveStatic(const Plan& plan, Maker& maker, int64_t parameter_row, int64_t 
     const int64_t n = std::min(kColumns, to - c);
     encoder.Load(c, n, last - first);
     for (int64_t r = first; r < last; ++r) {
+      Made values;
       {
         const FpEnv env(StateOf(plan));
-        const Made values = maker.MakeFast(r, c, c + n, s, r + 1 < last ? r + 1 : -1);
+        values = maker.MakeFast(r, c, c + n, s, r + 1 < last ? r + 1 : -1, /*panels=*/true);
         if (!maker.Harmless(values, 0)) {
           const FpEnv exact(FpEnv::kDefault);
-          maker.Make(r, c, c + n, s);
+          values = maker.Make(r, c, c + n, s);
         }
       }
-      encoder.EncodeColumns(c, n, reinterpret_cast<const char*>(s), y.data + y.rows.At(r) + c * y.step);
+      encoder.EncodeColumns(c, n, reinterpret_cast<const char*>(s), values.largest.s,
+                            y.data + y.rows.At(r) + c * y.step);
     }
   }
 }

@@ -51,13 +51,13 @@ void Encoder::Encode(const GridPart& part, const char* x, char* y) {
   }
 }
 
-void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y) {
+void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, int32_t largest) {
   if (!direct_x_) {
     Gather(x, grid_.column_stride(kX), n, x_bytes_, x_);
     x = x_;
   }
   ColumnOp op = ColumnOp::kMultiply;
-  if (!plan_.reciprocal) op = DividesFast(x, n) ? ColumnOp::kDivideFast : ColumnOp::kDivide;
+  if (!plan_.reciprocal) op = DividesFast(x, n, largest) ? ColumnOp::kDivideFast : ColumnOp::kDivide;
   char* codes = direct_y_ ? y : y_;
   const EncodeColumnsArgs args{x,
                                /*smooth=*/1.0f,
@@ -79,10 +79,11 @@ void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y) {
 }
 
 // Whether all n elements are finite and their quotients below 2^100.
-bool Encoder::DividesFast(const void* x, int64_t n) const {
+bool Encoder::DividesFast(const void* x, int64_t n, int32_t largest) const {
   if (!parameters_.regular()) return false;
+  if (largest < 0) largest = plan_.kernels->amax(x, nullptr, n, nullptr);
   const float limit = parameters_.smallest() * 0x1p100f;  // or infinity
-  return plan_.kernels->amax(x, nullptr, n, nullptr) < std::bit_cast<int32_t>(limit);
+  return largest < std::bit_cast<int32_t>(limit);
 }
 
 }  // namespace kvant::quantize

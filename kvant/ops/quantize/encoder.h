@@ -29,15 +29,16 @@ class Encoder {
   void Encode(const GridPart& part, const char* x, char* y);
 
   // Columns [column, column + n) of the first row, n at most kPiece, whose elements and codes lie at x and y.
-  void EncodeColumns(int64_t column, int64_t n, const char* x, char* y) {
+  // `largest`: bits of the largest magnitude among them, a NaN having the largest.
+  void EncodeColumns(int64_t column, int64_t n, const char* x, int32_t largest, char* y) {
     if (!by_column_) parameters_.LoadOne(0);
-    EncodeRun(x, n, by_column_ ? column - loaded_ : 0, y);
+    EncodeRun(x, n, by_column_ ? column - loaded_ : 0, y, largest);
   }
 
  private:
-  // n elements with the parameters from `parameter` on.
-  void EncodeRun(const char* x, int64_t n, int64_t parameter, char* y);
-  bool DividesFast(const void* x, int64_t n) const;
+  // n elements with the parameters from `parameter` on; their largest magnitude is looked for unless it is given.
+  void EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, int32_t largest = -1);
+  bool DividesFast(const void* x, int64_t n, int32_t largest) const;
 
   const Plan& plan_;
   const Grid& grid_;
