@@ -8,12 +8,13 @@
 
 namespace kvant {
 
-// Row-major tables and updates, float32 parameters, axis 1, no smooth scales, no groups.
+// Row-major tables and updates, axis 1, no smooth scales.
 struct PlainUpdate {
   ScatterGeometry geometry;
   int caches = 1;
-  // The updates of each cache; y, scale and offset are those of place {0, 0}.
+  // The updates of each cache, with group_size in rows of one group; y, scale and offset are those of place {0, 0}.
   PlainRows rows[2];
+  DType table[2];  // of scales and offsets
 };
 
 // True if every rule but those of the indices' values can be seen to hold and the work is that of one task; false means

@@ -92,6 +92,7 @@ Call PlainCall(Rng& rng) {
   c.present[0] = true;
   const bool two = OneIn(rng, 3);
   const int64_t h = 2 * (OneIn(rng, 4) ? Uniform(rng, 30, 80) : Uniform(rng, 1, 20));
+  if (OneIn(rng, 2)) c.args.group_size = testing::PickFrom(rng, std::vector<int64_t>{2, h / 2 % 2 == 0 ? h / 2 : h, h});
   for (int k = 0; k < (two ? 2 : 1); ++k) {
     Tensor *x = &c.tensors[1 + 4 * k], *y = x + 1, *scale = x + 2, *offset = x + 3;
     Shape rest;
@@ -102,7 +103,12 @@ Call PlainCall(Rng& rng) {
     scale->shape = {firsts, positions};
     x->shape.insert(x->shape.end(), rest.begin(), rest.end());
     scale->shape.insert(scale->shape.end(), rest.begin(), rest.end());
-    offset->shape = y->shape = scale->shape;
+    y->shape = scale->shape;
+    if (c.args.group_size != 0) scale->shape.push_back(h / c.args.group_size);
+    offset->shape = scale->shape;
+    scale->dtype = testing::PickFrom(rng, std::vector{DType::kFloat16, DType::kFloat32, DType::kBFloat16});
+    if (!c.args.symmetric && c.args.dst_type == Format::kInt8) scale->dtype = DType::kFloat32;
+    offset->dtype = scale->dtype;
     x->shape.push_back(h);
     y->dtype = StorageType(c.args.dst_type);
     y->shape.push_back(c.args.dst_type == Format::kInt4 ? h / 2 : h);
@@ -136,7 +142,10 @@ void ChangeSomething(Call& c, Rng& rng) {
   const auto dim = [&] { return static_cast<size_t>(rng()) % t.shape.size(); };
   const std::vector<DType> dtypes = {DType::kFloat16, DType::kBFloat16, DType::kFloat32, DType::kInt8,
                                      DType::kUInt8,   DType::kInt32,    DType::kInt64};
-  switch (Uniform(rng, 0, 10)) {
+  switch (Uniform(rng, 0, 11)) {
+    case 11:
+      c.args.group_size = Uniform(rng, -1, 8);
+      break;
     case 0:
       t.dtype = testing::PickFrom(rng, dtypes);
       break;

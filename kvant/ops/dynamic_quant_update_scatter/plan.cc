@@ -34,9 +34,10 @@ Status MakePlan(const DynamicQuantUpdateScatterArgs& args, const CacheUpdate& ca
 }
 
 // Row-major, so a row of the table is a row of the plan.
-void MakePlan(const PlainRows& rows, const ScatterIndex& index, const ScatterFacts& facts, RowwisePlan* plan,
-              RowScatter* to) {
+void MakePlan(const PlainRows& rows, DType param_dtype, const ScatterIndex& index, const ScatterFacts& facts,
+              RowwisePlan* plan, RowScatter* to) {
   PlanPlainRows(rows, plan);
+  plan->param_dtype = param_dtype;
   const ScatterGeometry& g = index.geometry();
   to->rows_per_update = rows.rows / g.updates;
   const int64_t rows_per_position = to->rows_per_update / g.length;
@@ -47,8 +48,8 @@ void MakePlan(const PlainRows& rows, const ScatterIndex& index, const ScatterFac
     t->inner.Append(to->rows_per_update, row_bytes);
   };
   table(rows.y, rows.format == Format::kInt4 ? rows.columns / 2 : rows.columns, &to->y);
-  table(rows.scale, sizeof(float), &to->scale);
-  if (plan->asymmetric) table(rows.offset, sizeof(float), &to->offset);
+  table(rows.scale, ByteSize(param_dtype), &to->scale);
+  if (plan->asymmetric) table(rows.offset, ByteSize(param_dtype), &to->offset);
   to->cut = ScatterCut(index, facts, to->rows_per_update, 1);
   plan->scatter = to;
 }
@@ -61,7 +62,7 @@ Status RunPlain(const DynamicQuantUpdateScatterArgs& args, const PlainUpdate& up
   RowwisePlan plans[kCaches];
   RowScatter to[kCaches];
   for (int i = 0; i < kCaches; ++i) {
-    MakePlan(update.rows[i], index, facts, &plans[i], &to[i]);
+    MakePlan(update.rows[i], update.table[i], index, facts, &plans[i], &to[i]);
     plans[i].negate_offset = args.negate_offset;
   }
   RunScatter(plans, exec);
