@@ -37,9 +37,14 @@ struct VectorLanes {
   static KVANT_INLINE F Div(F a, F b) { return hn::Div(a, b); }
   static KVANT_INLINE F Min(F a, F b) { return hn::Min(a, b); }
   static KVANT_INLINE F Max(F a, F b) { return hn::Max(a, b); }
-  // Every target's instruction gives the second operand, or the NaN, where one of them is a NaN.
+#if HWY_ARCH_X86
+  // Where one of them is a NaN the instruction gives the second operand. Those of other machines give the number.
   static KVANT_INLINE F AtLeast(F v, F low) { return hn::Max(low, v); }
   static KVANT_INLINE F AtMost(F v, F high) { return hn::Min(high, v); }
+#else
+  static KVANT_INLINE F AtLeast(F v, F low) { return hn::IfThenElse(hn::Lt(v, low), low, v); }
+  static KVANT_INLINE F AtMost(F v, F high) { return hn::IfThenElse(hn::Gt(v, high), high, v); }
+#endif
   static KVANT_INLINE F MulPowerOf2(F p, F shifted) {
     return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), SetI(0x7F800000)));
   }
