@@ -110,12 +110,9 @@ Status FuseDynamic(Ir* ir, int id) {
   for (size_t i = 1; i < chains.size(); ++i) {
     KVANT_RETURN_IF_ERROR(CheckTable(*ir, chains[0], chains[i], table, group_size != 0));
   }
-  if (dst_type == "int4" && ShapeOf(*ir, var).back() > 1 && ir->value(var).type.strides.back() != 1) {
-    return NotFused("INT4 codes are not contiguous along the rows of the cache");
-  }
   std::vector<int> inputs = {x, writes[0].indices};
   if (smooth >= 0) inputs.push_back(smooth);
-  KVANT_RETURN_IF_ERROR(CheckMemory(*ir, at, writes, inputs, own));
+  KVANT_RETURN_IF_ERROR(CheckBetween(*ir, at, writes, inputs, own));
 
   const OpDef& op = *FindOp(kFused);
   const bool symmetric = BoolOf(quant, "symmetric");
@@ -183,7 +180,7 @@ Status FuseStatic(Ir* ir, int id, std::string_view* into) {
   for (const size_t node : chain.nodes) own.insert(ir->nodes[node].id);
   std::vector<int> inputs = {x, scales, write.indices};
   if (zeros >= 0) inputs.push_back(zeros);
-  KVANT_RETURN_IF_ERROR(CheckMemory(*ir, at, {write}, inputs, own));
+  KVANT_RETURN_IF_ERROR(CheckBetween(*ir, at, {write}, inputs, own));
 
   size_t position = write.at;
   int updates;

@@ -4,8 +4,6 @@
 
 #include <algorithm>
 
-#include "kvant/rowwise/rules.h"
-
 namespace kvant::graph {
 namespace {
 
@@ -130,30 +128,17 @@ Status CheckAgreement(const Ir& ir, const std::vector<Write>& writes) {
   if (writes.size() > 1 && !first.in_place) {
     return NotFused("the writes give new tensors, and nothing writes them back");
   }
-  const auto rank = static_cast<int64_t>(ShapeOf(ir, first.self).size());
-  if (first.axis >= 1 && first.axis <= rank - 2) return {};
-  return NotFused(fmt::format("axis {} of {} dimensions is not before the rows and after 0", first.axis, rank));
+  return {};
 }
 
-Status CheckMemory(const Ir& ir, size_t begin, const std::vector<Write>& writes, const std::vector<int>& inputs,
-                   const Ids& own) {
+Status CheckBetween(const Ir& ir, size_t begin, const std::vector<Write>& writes, const std::vector<int>& inputs,
+                    const Ids& own) {
   std::vector<int> caches;
   size_t first = ir.nodes.size(), last = 0;
   for (const Write& write : writes) {
     if (write.in_place) caches.push_back(write.self);
     first = std::min(first, write.at);
     last = std::max(last, write.at);
-  }
-  const auto share = [&](int a, int b) {
-    return NotFused(fmt::format("{} and {} share memory", ir.value(a).name, ir.value(b).name));
-  };
-  for (size_t i = 0; i < caches.size(); ++i) {
-    for (size_t k = i + 1; k < caches.size(); ++k) {
-      if (ir.storage(caches[i]) == ir.storage(caches[k])) return share(caches[i], caches[k]);
-    }
-    for (const int input : inputs) {
-      if (ir.storage(caches[i]) == ir.storage(input)) return share(caches[i], input);
-    }
   }
   const auto among = [&](const std::vector<int>& values, int id) {
     return std::find_if(values.begin(), values.end(), [&](int v) { return ir.storage(v) == ir.storage(id); });
@@ -168,9 +153,7 @@ Status CheckMemory(const Ir& ir, size_t begin, const std::vector<Write>& writes,
         return NotFused(fmt::format("a cache is used in between, by {}", node.name));
       }
       if (!node.op->arguments[k].written()) continue;
-      for (const std::vector<int>* values : {&inputs, static_cast<const std::vector<int>*>(&caches)}) {
-        const auto written = among(*values, argument);
-        if (written == values->end()) continue;
+      if (const auto written = among(inputs, argument); written != inputs.end()) {
         return NotFused(fmt::format("{} is written in between, by {}", ir.value(*written).name, node.name));
       }
     }

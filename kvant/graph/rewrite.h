@@ -50,14 +50,14 @@ std::vector<std::string> ReadersOf(const Ir& ir, int value);
 // "a and b", "nothing"
 std::string ReadersText(const std::vector<std::string>& readers);
 
-// One index, one axis, one mode, one policy, all in place; an axis that fused operators take.
+// One index, one axis, one mode, one policy, all in place.
 Status CheckAgreement(const Ir& ir, const std::vector<Write>& writes);
 
-// That the node at `begin` and the writes may become one at the place of the last write: what is written (nothing for
-// writes that are not in place) and what is read do not share memory, and nobody in between but `own` nodes uses the
-// one or writes the other.
-Status CheckMemory(const Ir& ir, size_t begin, const std::vector<Write>& writes, const std::vector<int>& inputs,
-                   const Ids& own);
+// That the node at `begin` and the writes may become one at the place of the last write: between the two nobody but
+// `own` nodes writes an input, and between the first write and the last nobody uses what is written in place. That
+// these do not share memory is a rule of the fused operator.
+Status CheckBetween(const Ir& ir, size_t begin, const std::vector<Write>& writes, const std::vector<int>& inputs,
+                    const Ids& own);
 
 // Removes these nodes, and views of their results that nobody reads.
 void Remove(Ir* ir, const Ids& own);
