@@ -198,9 +198,10 @@ Status FuseStatic(Ir* ir, int id, std::string_view* into) {
                                                  {"index_policy", write.policy}}),
                                &added));
   if (!write.in_place) {  // who reads the result of the write reads this node's
-    const int result = ir->nodes[PositionOf(*ir, write.id)].results.front();
-    ir->nodes[position].results = {result};
-    ir->values[static_cast<size_t>(result)].name = added.name;
+    NodeInfo& node = ir->nodes[position];
+    node.results.clear();
+    node.results.swap(ir->nodes[PositionOf(*ir, write.id)].results);
+    ir->values[static_cast<size_t>(node.results.front())].name = node.name;
   }
   Remove(ir, own);
   return {};

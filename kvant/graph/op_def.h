@@ -20,7 +20,7 @@ enum class AttributeKind : uint8_t { kBool, kInt, kInt32, kFloat, kInts, kChoice
 struct Choices {
   std::vector<std::string> names;
   std::vector<int64_t> codes = {};
-  std::string_view code_name = {};  // what errors call the numbers
+  std::string_view code_name = {};  // what errors call the numbers; empty: they go without saying
 };
 
 struct AttributeDef {

@@ -88,7 +88,7 @@ AttributeDef SwigluSource() {
   return {"quant_mode", AttributeKind::kChoice, "static", false, &choices};
 }
 AttributeDef SwigluModeOf() {
-  static const Choices choices = {{"0", "1", "2"}, {0, 1, 2}, "number"};
+  static const Choices choices = {{"0", "1", "2"}, {0, 1, 2}};
   return {"swiglu_mode", AttributeKind::kChoice, "0", false, &choices};
 }
 

@@ -2,84 +2,16 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <functional>
 #include <iterator>
-#include <map>
 #include <string>
-#include <utility>
 #include <vector>
 
-#include "kvant/graph/graph.h"
 #include "kvant/graph/op_def.h"
-#include "kvant/graph/run.h"
-#include "kvant/ops/ops.h"
-#include "kvant/testing/tensors.h"
+#include "kvant/graph/ops_test_util.h"
 
 namespace kvant::graph {
 namespace {
 
-using testing::Layout;
-using testing::Rng;
-using testing::Shape;
-using testing::TestTensor;
-
-using Tensors = std::map<std::string, TestTensor>;
-
-class Ops : public ::testing::Test {
- protected:
-  void In(const std::string& name, DType dtype, const Shape& shape, Layout layout = Layout::kStridedInput) {
-    in_.insert_or_assign(name, TestTensor(dtype, shape, layout, rng_));
-  }
-  void Floats(const std::string& name, DType dtype, const Shape& shape) {
-    In(name, dtype, shape);
-    std::vector<float> values(static_cast<size_t>(in_.at(name).elements()));
-    for (float& v : values) v = static_cast<float>(testing::Uniform(rng_, -1000, 1000)) / 64;
-    in_.at(name).SetFloats(values);
-  }
-  void Integers(const std::string& name, DType dtype, const std::vector<int64_t>& values) {
-    In(name, dtype, {static_cast<int64_t>(values.size())}, Layout::kStrided);
-    for (size_t i = 0; i < values.size(); ++i) {
-      const auto at = static_cast<int64_t>(i);
-      dtype == DType::kInt64 ? in_.at(name).Set(at, values[i]) : in_.at(name).Set(at, static_cast<int32_t>(values[i]));
-    }
-  }
-
-  using Direct = std::function<Status(Tensors& in, Tensors& out)>;
-  // A node with these inputs has results of these names and bytes, and leaves these bytes in its inputs.
-  void Same(const std::string& op, const std::vector<Attribute>& attributes, const std::vector<std::string>& results,
-            const Direct& direct) {
-    Graph g;
-    std::vector<Argument> arguments;
-    for (auto& [name, t] : in_) arguments.push_back({name, g.AddInput(name, t.dtype(), t.shape(), t.strides())});
-    const Node node = g.Add(op, arguments, attributes);
-    Tensors out;
-    for (const std::string& name : results) {
-      g.AddOutput("result." + name, node[name]);
-      ASSERT_TRUE(g.status().ok()) << g.status().message();
-      const auto spec = g.Spec(node[name]);
-      out.insert_or_assign(name, TestTensor(spec->dtype, Shape(spec->dims().begin(), spec->dims().end()), rng_));
-    }
-    Tensors ours = in_;
-    std::vector<Binding> bindings;
-    for (auto& [name, t] : ours) bindings.emplace_back(name, t.view());
-    std::vector<Tensor> outputs;
-    const Status status = graph::Run(g, bindings, &outputs);
-    ASSERT_TRUE(status.ok()) << status.message();
-    const Status called = direct(in_, out);
-    ASSERT_TRUE(called.ok()) << called.message();
-    ASSERT_EQ(outputs.size(), results.size());
-    for (size_t i = 0; i < results.size(); ++i) {
-      TestTensor& expected = out.at(results[i]);
-      const auto* bytes = static_cast<const uint8_t*>(outputs[i].view().data());
-      EXPECT_EQ(std::vector<uint8_t>(bytes, bytes + expected.elements() * ByteSize(expected.dtype())), expected.Bytes())
-          << op << " " << results[i];
-    }
-    for (auto& [name, t] : in_) EXPECT_EQ(ours.at(name).Bytes(), t.Bytes()) << op << " " << name;
-  }
-
-  Rng rng_{7};
-  Tensors in_;
-};
 TEST_F(Ops, DynamicQuantAndItsParts) {
   Floats("x", DType::kFloat16, {3, 2, 8});
   Floats("smooth_scales", DType::kFloat32, {2, 8});
@@ -234,106 +166,6 @@ TEST_F(Ops, DequantSwigluQuant) {
          DequantSwigluQuantArgs a = of(in, out);
          a.quant_offset = in.at("quant_offset").view();
          return DequantSwigluQuant(a);
-       });
-}
-
-TEST_F(Ops, Scatters) {
-  In("self", DType::kInt8, {2, 3, 4}, Layout::kStrided);
-  Integers("indices", DType::kInt64, {5, -1, 9, 0});
-  In("updates", DType::kInt8, {4, 4});
-  const std::vector<Attribute> where = {{"axis", -2}, {"index_mode", IndexMode::kSlot}, {"index_policy", "skip"}};
-  const auto with = [](auto args, Tensors& in) {
-    args.self = in.at("self").view();
-    args.indices = in.at("indices").view();
-    args.updates = in.at("updates").view();
-    args.axis = 1;
-    args.index_mode = IndexMode::kSlot;
-    args.index_policy = IndexPolicy::kSkip;
-    return args;
-  };
-  Same("scatter_update", where, {"out"}, [&](Tensors& in, Tensors& out) {
-    auto a = with(ScatterUpdateArgs(), in);
-    a.out = out.at("out").view();
-    return ScatterUpdate(a);
-  });
-  Same("scatter_update_", where, {},
-       [&](Tensors& in, Tensors&) { return ScatterUpdateInPlace(with(ScatterUpdateInPlaceArgs(), in)); });
-
-  Floats("updates", DType::kFloat16, {4, 4});
-  Floats("quant_scales", DType::kFloat32, {4});
-  Floats("quant_zero_points", DType::kBFloat16, {1});
-  std::vector<Attribute> quant = where;
-  quant.insert(quant.end(), {{"quant_axis", 1}, {"reciprocal_scale", true}});
-  const auto quantized = [&](auto args, Tensors& in) {
-    args = with(args, in);
-    args.quant_scales = in.at("quant_scales").view();
-    args.quant_zero_points = in.at("quant_zero_points").view();
-    args.quant_axis = 1;
-    args.reciprocal_scale = true;
-    return args;
-  };
-  Same("quant_scatter", quant, {"out"}, [&](Tensors& in, Tensors& out) {
-    auto a = quantized(QuantScatterArgs(), in);
-    a.out = out.at("out").view();
-    return QuantScatter(a);
-  });
-  Same("quant_scatter_", quant, {},
-       [&](Tensors& in, Tensors&) { return QuantScatterInPlace(quantized(QuantScatterInPlaceArgs(), in)); });
-}
-
-TEST_F(Ops, QuantizedCaches) {
-  for (const std::string which : {"", "second."}) {
-    Floats(which + "updates", DType::kFloat16, {3, 8});
-    In(which + "var", DType::kUInt8, {2, 3, 4}, Layout::kPacked);
-    In(which + "var_scale", DType::kFloat32, {2, 3, 2}, Layout::kStrided);
-    In(which + "var_offset", DType::kFloat32, {2, 3, 2}, Layout::kStrided);
-  }
-  Integers("indices", DType::kInt32, {5, -1, 2});
-  Floats("smooth_scales", DType::kFloat32, {8});
-  const auto cache = [](Tensors& in, const std::string& which) {
-    return CacheUpdate{in.at(which + "updates").view(), in.at(which + "var").view(), in.at(which + "var_scale").view(),
-                       in.at(which + "var_offset").view()};
-  };
-  Same("dynamic_quant_update_scatter_",
-       {{"dst_type", "int4"}, {"negate_offset", true}, {"group_size", 4}, {"axis", 1}, {"index_mode", "slot"}}, {},
-       [&](Tensors& in, Tensors&) {
-         DynamicQuantUpdateScatterArgs a;
-         static_cast<CacheUpdate&>(a) = cache(in, "");
-         a.second = cache(in, "second.");
-         a.indices = in.at("indices").view();
-         a.smooth_scales = in.at("smooth_scales").view();
-         a.dst_type = Format::kInt4;
-         a.negate_offset = true;
-         a.group_size = 4;
-         a.axis = 1;
-         a.index_mode = IndexMode::kSlot;
-         return DynamicQuantUpdateScatter(a);
-       });
-  for (const char* gone :
-       {"updates", "smooth_scales", "second.updates", "second.var", "second.var_scale", "second.var_offset"}) {
-    in_.erase(gone);
-  }
-  Integers("indices", DType::kInt32, {0, 1});
-  Same("dequantize_gather",
-       {{"dst_type", "int4"},
-        {"length", 2},
-        {"negate_offset", true},
-        {"group_size", 4},
-        {"index_mode", "batch"},
-        {"dtype", "float16"}},
-       {"x"}, [&](Tensors& in, Tensors& out) {
-         DequantizeGatherArgs a;
-         a.var = in.at("var").view();
-         a.var_scale = in.at("var_scale").view();
-         a.var_offset = in.at("var_offset").view();
-         a.indices = in.at("indices").view();
-         a.dst_type = Format::kInt4;
-         a.length = 2;
-         a.negate_offset = true;
-         a.group_size = 4;
-         a.index_mode = IndexMode::kBatch;
-         a.x = out.at("x").view();
-         return DequantizeGather(a);
        });
 }
 
