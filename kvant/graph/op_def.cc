@@ -62,7 +62,7 @@ std::string Expected(const AttributeDef& def) {
     case AttributeKind::kChoice:
       break;
   }
-  const std::string names = OneOf(def.choices->names);
+  std::string names = OneOf(def.choices->names);
   if (def.choices->code_name.empty()) return names;
   return fmt::format("{}, or the {} {}", names, def.choices->code_name, OneOf(def.choices->codes));
 }

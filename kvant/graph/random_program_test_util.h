@@ -106,7 +106,7 @@ class Program {
   Tensor Indices(const std::string& name) {
     const bool pairs = mode_ == IndexMode::kPair;
     const DType dtype = OneIn(rng_, 2) ? DType::kInt32 : DType::kInt64;
-    const Tensor t = Input(name, dtype, pairs ? Shape{n_, 2} : Shape{n_}, Layout::kStrided);
+    Tensor t = Input(name, dtype, pairs ? Shape{n_, 2} : Shape{n_}, Layout::kStrided);
     TestTensor& memory = inputs_.at(name);
     for (int64_t i = 0; i < memory.elements(); ++i) {
       int64_t value = mode_ == IndexMode::kSlot ? LegalIndex(firsts_ * positions_ - 1)
