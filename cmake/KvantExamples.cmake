@@ -1,8 +1,9 @@
-# Every ```cpp block of README.md and of an operator's README that has a main() is a program: it is compiled and run as
-# a test, so that what people copy works.
+# Every ```cpp block of README.md, an operator's README and that of kvant/graph that has a main() is a program: it is
+# compiled and run as a test, so that what people copy works.
 
 set(files "${PROJECT_SOURCE_DIR}/README.md")
-file(GLOB op_files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kvant/ops/*/README.md")
+file(GLOB op_files CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kvant/ops/*/README.md"
+     "${PROJECT_SOURCE_DIR}/kvant/graph/README.md")
 list(APPEND files ${op_files})
 
 foreach(file IN LISTS files)

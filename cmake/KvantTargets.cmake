@@ -60,11 +60,12 @@ function(kvant_add_folder folder)
   endif()
 endfunction()
 
-# A folder of kvant/ below the operators. Which of its headers are public is said here.
+# A folder of kvant/ that holds no operators. Which of its headers are public is said here.
 function(kvant_add_layer name)
   set(public_core *.h)
   set(public_formats format*.h)
   set(public_rowwise quant_mode.h)
+  set(public_graph attribute.h fuse.h graph.h run.h)
   foreach(pattern IN LISTS public_${name})
     file(GLOB headers CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/kvant/${name}/${pattern}")
     kvant_public_headers(${headers})

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks who may include what; the rules are the table below.
 
-core <- numerics <- formats <- rowwise <- ops <- {C API, torch.cc, cli, python}: a file includes its own layer and those
+core <- numerics <- formats <- rowwise <- ops <- graph <- {C API, torch.cc, cli, python}: a file includes its own layer and those
 before it. Other libraries are let in by name. Includes of the project are written in full, "kvant/...", never relative.
 """
 
@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path, PurePosixPath
 
-LAYERS = ["core", "numerics", "formats", "rowwise", "ops"]
+LAYERS = ["core", "numerics", "formats", "rowwise", "ops", "graph"]
 SUFFIXES = {".h", ".cc", ".c", ".inc", ".cu", ".cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+(?:"([^"]+)"|<([^>]+)>)')
 TARGET_INCLUDE = re.compile(r'^\s*#\s*define\s+HWY_TARGET_INCLUDE\s+"([^"]+)"')

@@ -4,32 +4,10 @@
 #include <string_view>
 
 #include "kvant/core/visit.h"
-#include "kvant/ops/group_counts/group_counts.h"
-#include "kvant/rowwise/rules.h"
+#include "kvant/ops/group_counts/rules.h"
 
 namespace kvant {
 namespace {
-
-Status CheckVector(std::string_view op, NamedTensor t) {
-  KVANT_RETURN_IF_ERROR(CheckPresent(op, t));
-  if (!IsIndex(t.tensor.dtype())) {
-    return Status::InvalidType(
-        fmt::format("{}: {} is {}, expected int32 or int64", op, t.name, Name(t.tensor.dtype())));
-  }
-  if (t.tensor.rank() == 1) return {};
-  return Status::InvalidValue(
-      fmt::format("{}: {} has shape {}, expected one dimension", op, t.name, ShapeText(t.tensor.shape())));
-}
-
-Status Check(std::string_view op, NamedTensor from, NamedTensor to) {
-  KVANT_RETURN_IF_ERROR(CheckVector(op, from));
-  KVANT_RETURN_IF_ERROR(CheckVector(op, to));
-  if (from.tensor.shape(0) != to.tensor.shape(0)) {
-    return Status::InvalidValue(fmt::format("{}: {} has {} elements, expected {} as {} has", op, to.name,
-                                            to.tensor.shape(0), from.tensor.shape(0), from.name));
-  }
-  return CheckOverlap(op, {to}, {from});
-}
 
 int64_t At(const ConstTensorView& t, int64_t i) {
   const int64_t at = i * t.stride(0);
@@ -55,7 +33,7 @@ Status CountsFromEnds(const ConstTensorView& ends, const TensorView& counts) {
   constexpr std::string_view kOp = "counts_from_ends";
   const ConstTensorView counts_view = counts;
   const NamedTensor to = {"counts", counts_view};
-  KVANT_RETURN_IF_ERROR(Check(kOp, {"ends", ends}, to));
+  KVANT_RETURN_IF_ERROR(group_counts::Check(kOp, {"ends", ends}, to));
   for (int64_t i = 0, previous = 0; i < ends.shape(0); ++i) {
     const int64_t end = At(ends, i);
     if (end < previous) {
@@ -79,7 +57,7 @@ Status EndsFromCounts(const ConstTensorView& counts, const TensorView& ends) {
   constexpr std::string_view kOp = "ends_from_counts";
   const ConstTensorView ends_view = ends;
   const NamedTensor to = {"ends", ends_view};
-  KVANT_RETURN_IF_ERROR(Check(kOp, {"counts", counts}, to));
+  KVANT_RETURN_IF_ERROR(group_counts::Check(kOp, {"counts", counts}, to));
   int64_t sum = 0;
   for (int64_t i = 0; i < counts.shape(0); ++i) {
     const int64_t count = At(counts, i);
