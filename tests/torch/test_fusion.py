@@ -1,6 +1,6 @@
 """kvant.fusion: what is fused gives the bits of what was written, however it was written, and copies no cache."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -15,13 +15,7 @@ from support import assert_same
 
 npu = torch.ops.npu
 
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    fusion.clear()
-    yield
-    fusion.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def tensors(n: int = 3, codes: torch.dtype = torch.int8, width: int = 16) -> list[Tensor]:

@@ -1,7 +1,7 @@
 """kvant.fusion and the compilers after it: aot_eager, Inductor with its cache, and export."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -28,13 +28,7 @@ from test_fusion import (
     work,
 )
 
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    fusion.clear()
-    yield
-    fusion.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.mark.parametrize("run", [views, of_npu, formula])

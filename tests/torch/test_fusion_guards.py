@@ -1,7 +1,7 @@
 """kvant.fusion leaves alone what it may not change, gives the reason, and the results stay those of eager mode."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,13 +14,7 @@ from kvant import fusion
 from support import assert_same
 from test_fusion import plain, tensors
 
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    fusion.clear()
-    yield
-    fusion.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def write(where: Tensor, i: Tensor, what: Tensor, **named: Any) -> None:

@@ -29,12 +29,14 @@ def emit(
         return
     (kind,) = {write.kind for write in writes.values()} - {"functional"}
     kwargs = {argument.name: arguments.get(argument.name) for argument in op._schema.arguments}
+    dests = {name: write.base for name, write in writes.items()}
     if kind == "v1":
-        kwargs.update({name: writes[name].base if name in writes else None for name in written})
+        dests = {name: _dest(builder, write, shapes[name]) for name, write in writes.items()}
+        kwargs.update({name: dests.get(name) for name in written})
         target: Any = auto_functionalized
         mutable = [a.name for a in op._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
         places = {name: 1 + mutable.index(name) for name in writes}
-        results: Any = (None, *(value(writes[name].base) if name in writes else None for name in mutable))
+        results: Any = (None, *(value(dests.get(name)) for name in mutable))
     else:
         for argument in op._schema.arguments:
             if argument.alias_info is not None and argument.alias_info.is_write:
@@ -51,6 +53,9 @@ def emit(
         for old in write.results():
             new = builder.call(operator.getitem, fused, places[name])
             new.meta = dict(old.meta)
+            if dests[name] is not write.base:
+                new.meta = dict(dests[name].meta)
+                new = builder.reshape(new, write.shape, [write.base])
             old.replace_all_uses_with(new)
 
 
