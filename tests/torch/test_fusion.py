@@ -5,7 +5,10 @@ from typing import Any
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from torch import Tensor
+from torch._functorch.aot_autograd import aot_module_simplified
+from torch.fx import GraphModule, Interpreter
 
 import kvant
 import kvant.torch_npu
@@ -126,6 +129,17 @@ def check(fast: Callable[..., Any], run: Callable[..., None], n: int = 3) -> Non
     fast(*got)
     assert_same(got, expected)
     assert not torch.equal(got[0], work(run, n)[0])
+
+
+def functionalized(module: GraphModule, inputs: list[Tensor], counts: list[int]) -> Callable[..., Any]:
+    """A backend that makes a graph without writes, fuses it and runs it node by node. counts gets how many places."""
+
+    def compiler(graph_module: GraphModule, _: Any) -> Any:
+        counts.append(fusion.fuse_graph(graph_module.graph))
+        return make_boxed_func(Interpreter(graph_module).run)
+
+    run: Callable[..., Any] = aot_module_simplified(module, inputs, fw_compiler=compiler)
+    return run
 
 
 def assert_fused(run: Callable[..., None]) -> None:

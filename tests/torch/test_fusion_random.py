@@ -9,14 +9,13 @@ from typing import Any
 
 import pytest
 import torch
-from functorch.compile import make_boxed_func
-from torch._functorch.aot_autograd import aot_module_simplified
 from torch.fx import GraphModule
 
 from kvant import fusion
 from kvant.fusion import _chains, _fuse, _guards
 from random_graphs import run_of
 from random_programs import Program
+from test_fusion import functionalized
 
 pytestmark = pytest.mark.usefixtures("fresh")
 MANY = 20 if os.environ.get("KVANT_LONG_TESTS") else 1
@@ -70,17 +69,6 @@ def test_without_a_guard_they_differ(monkeypatch: pytest.MonkeyPatch, module: An
         sum(try_one(number) for number in range(2000))
 
 
-def functionalized(program: Program, counts: list[int]) -> Callable[..., Any]:
-    """By AOTAutograd, then fused."""
-
-    def compiler(graph_module: GraphModule, _: Any) -> Any:
-        counts.append(fusion.fuse_graph(graph_module.graph))
-        return make_boxed_func(run_of(graph_module.graph, graph_module))
-
-    module = GraphModule(torch.nn.Module(), program.graph)
-    return aot_module_simplified(module, program.arguments()[1], fw_compiler=compiler)
-
-
 @pytest.mark.parametrize("v2", [True, False])
 def test_functionalized(v2: bool) -> None:
     programs, counts = 150 * MANY, list[int]()
@@ -89,7 +77,9 @@ def test_functionalized(v2: bool) -> None:
             program = Program(number)
             expected = program.outcome(run_of(program.graph))
             if expected[1] is not None:
-                program.check(functionalized(program, counts), expected, f"program {number}")
+                module = GraphModule(torch.nn.Module(), program.graph)
+                run = functionalized(module, program.arguments()[1], counts)
+                program.check(run, expected, f"program {number}")
     assert sum(count > 0 for count in counts) > 0.4 * programs
 
 

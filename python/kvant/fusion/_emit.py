@@ -9,7 +9,7 @@ from torch._higher_order_ops.auto_functionalize import auto_functionalized, auto
 from torch.fx import Node
 
 from kvant.fusion._chains import Builder
-from kvant.fusion._graph import is_metadata, nodes_in, same_shape, tensor, value
+from kvant.fusion._graph import between, is_metadata, nodes_in, same_shape, tensor, value
 from kvant.fusion._writes import Write
 
 
@@ -49,6 +49,7 @@ def emit(
         places = {name: 1 + position for position, name in enumerate(writes)}
         results = (None, *(value(write.base) for write in writes.values()))
     fused = builder.call(target, op, kwargs=kwargs, known=results)
+    made = [fused]
     for name, write in writes.items():
         for old in write.results():
             new = builder.call(operator.getitem, fused, places[name])
@@ -57,6 +58,18 @@ def emit(
                 new.meta = dict(dests[name].meta)
                 new = builder.reshape(new, write.shape, [write.base])
             old.replace_all_uses_with(new)
+            made.append(new)
+    _sink(min(write.start for write in writes.values()), made)
+
+
+def _sink(first: Node, made: list[Node]) -> None:
+    """Views of results that were there before the last write go behind the new ones. Nothing there has effects."""
+    late = set(made)
+    for node in list(between(first, made[0])):
+        if not late.isdisjoint(node.all_input_nodes):
+            made[-1].append(node)
+            made.append(node)
+            late.add(node)
 
 
 def _dest(builder: Builder, write: Write, shape: Sequence[Any]) -> Node:
