@@ -131,11 +131,11 @@ def check(fast: Callable[..., Any], run: Callable[..., None], n: int = 3) -> Non
     assert not torch.equal(got[0], work(run, n)[0])
 
 
-def functionalized(module: GraphModule, inputs: list[Tensor], counts: list[int]) -> Callable[..., Any]:
+def functionalized(module: GraphModule, inputs: list[Tensor], counts: list[int], **options: Any) -> Callable[..., Any]:
     """A backend that makes a graph without writes, fuses it and runs it node by node. counts gets how many places."""
 
     def compiler(graph_module: GraphModule, _: Any) -> Any:
-        counts.append(fusion.fuse_graph(graph_module.graph))
+        counts.append(fusion.fuse_graph(graph_module.graph, **options))
         return make_boxed_func(Interpreter(graph_module).run)
 
     run: Callable[..., Any] = aot_module_simplified(module, inputs, fw_compiler=compiler)

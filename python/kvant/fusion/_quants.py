@@ -1,6 +1,7 @@
 """Quantizations: the forms that graphs spell them in, read as one."""
 
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +11,7 @@ from torch.fx import Node
 from kvant.fusion._chains import NotFusedError
 from kvant.fusion._graph import call_of, equal, name_of, tensor, value
 
-_INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
+INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
 _CODES = {None: 1, torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
 if hasattr(torch, "quint4x2"):
     _CODES[torch.quint4x2] = 16
@@ -58,13 +59,14 @@ def is_dynamic(node: Node) -> bool:
     return call is not None and call.name in _DYNAMIC
 
 
-def dynamic(node: Node) -> Dynamic:
-    """Raises NotFusedError for what the fused operator does not have."""
+def dynamic(node: Node, formats: Mapping[int, str]) -> Dynamic:
+    """Raises NotFusedError for what the fused operators do not have. formats: those of one, by their numbers."""
     call = call_of(node)
     assert call is not None
     args, code = call.args, _code(call.args["dst_type"])
-    if code not in _INTEGERS:
-        raise NotFusedError(f"dst_type is {args['dst_type']}, and only int8 and int4 are fused")
+    if code not in formats:
+        names = " and ".join(sorted(set(formats.values()), reverse=True))
+        raise NotFusedError(f"dst_type is {args['dst_type']}, and only {names} are fused")
     if args["quant_mode"] not in (0, "pertoken"):
         raise NotFusedError(f"quant_mode is {args['quant_mode']}, and only pertoken is fused")
     if args["group_index"] is not None:
