@@ -103,12 +103,18 @@ def formula_of_functions(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) 
     c.copy_(kvant.scatter_update(c, i, codes, index_mode="batch"))
 
 
+def formula_of_half(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """The conversion is a part of quant_scatter_."""
+    codes = (x.to(torch.bfloat16).float() / s[0, 0, :1] + o[0, 0, :1]).round().clamp(-128, 127).to(torch.int8)
+    kvant.scatter_update_(c, i, codes, index_mode="batch")
+
+
 def copied_back(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
     s.copy_(kvant.scatter_update(s, i, x[..., 0], axis=-1, index_mode="batch"))
     c[:] = kvant.quant_scatter(c, i, x, o[0, 0, :1], index_mode="batch")
 
 
-STATIC = [static, static_npu, formula, formula_of_functions]
+STATIC = [static, static_npu, formula, formula_of_functions, formula_of_half]
 INTO = {
     **{run: ["dynamic_quant_update_scatter_"] for run in DYNAMIC},
     **{run: ["quant_scatter_"] for run in STATIC},
@@ -140,6 +146,18 @@ def functionalized(module: GraphModule, inputs: list[Tensor], counts: list[int],
 
     run: Callable[..., Any] = aot_module_simplified(module, inputs, fw_compiler=compiler)
     return run
+
+
+def test_a_conversion_that_is_folded() -> None:
+    graph: list[str] = []
+
+    def backend(module: GraphModule, _: list[Tensor]) -> Callable[..., Any]:
+        fusion.fuse_graph(module.graph)
+        graph.extend(str(node.target) for node in module.graph.nodes)
+        return Interpreter(module).run
+
+    torch.compile(formula_of_half, backend=backend, fullgraph=True)(*work(formula_of_half))
+    assert "float" not in graph
 
 
 def assert_fused(run: Callable[..., None]) -> None:

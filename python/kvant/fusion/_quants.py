@@ -9,6 +9,7 @@ import torch
 from torch.fx import Node
 
 from kvant.fusion._chains import NotFusedError
+from kvant.fusion._formula import converted
 from kvant.fusion._graph import call_of, equal, name_of, tensor, value
 
 INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
@@ -172,13 +173,19 @@ def _formula(node: Node) -> Static | None:
         return None
     if (tensor(total).dim() if tensor(total) is not None else -1) != held.dim():  # type: ignore[union-attr]
         return None
-    for part in nodes[:-1]:
-        readers = [user for user in part.users if name_of(user) != "_assert_tensor_metadata"]
-        if len(readers) != 1:
-            return None
+    if not all(_has_one_reader(part) for part in nodes[:-1]):
+        return None
     assert isinstance(x, Node)
+    conversion, held = set[Node](), tensor(x.args[0]) if x.args else None
+    if held is not None and held.dtype != torch.int32 and _has_one_reader(x):
+        x = converted(x, conversion)  # quant_scatter_ converts as well, and reads half as much
+    nodes[:0] = conversion
     assert isinstance(scales, Node)
     return Static(node, x, scales, zero if isinstance(zero, Node) else None, 1, -1, 0, False, nodes)
+
+
+def _has_one_reader(node: Node) -> bool:
+    return len([user for user in node.users if name_of(user) != "_assert_tensor_metadata"]) == 1
 
 
 def result(node: Node, position: int) -> Node | None:
