@@ -88,10 +88,46 @@ def test_recompilation() -> None:
         assert_same(got, expected)
         assert len(fusion.report().fused) == fused
         fusion.clear()
-    got = tensors()
-    both = torch.ones(2, 4, 2, 5)
-    with pytest.raises(RuntimeError, match="share memory"):
-        fast(got[0], both[0], both[0].view(4, 2, 5), *got[3:])
+
+
+def aliased(kind: str) -> list[Tensor]:
+    c, s, o, i, x = tensors()
+    room = torch.ones(5, 2, 5)
+    if kind == "tables that overlap":
+        s, o = room[1:], room[:-1]
+    elif kind == "a table in the rows":
+        s = x.view(-1)[:40].view(4, 2, 5)
+    elif kind == "a reader of a cache":
+        i = c.view(torch.int64).view(-1)[:3]
+        i.copy_(torch.arange(3))
+    return [c, s, o, i, x]
+
+
+@pytest.mark.parametrize("inner", ["eager", "inductor"])
+@pytest.mark.parametrize("kind", ["separate", "tables that overlap", "a table in the rows", "a reader of a cache"])
+def test_inputs_that_share_memory_later(kind: str, inner: str) -> None:
+    """They run as they are written; eager mode says what that is, if it is legal."""
+
+    def run(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+        y, scale, offset = kvant.dynamic_quant(x)
+        write(c, i, y)
+        write(s, i, scale)
+        write(o, i, offset)
+
+    fast = torch.compile(run, backend="kvant", options={"backend": inner}, fullgraph=True, dynamic=False)
+    fast(*tensors())
+    assert len(fusion.report().fused) == 1
+    expected, got = aliased(kind), aliased(kind)
+    outcome: list[str] = []
+    for call, args in ((run, expected), (fast, got)):
+        try:
+            call(*args)
+            outcome.append("runs")
+        except (ValueError, RuntimeError) as error:
+            outcome.append(str(error).removeprefix("ValueError: "))
+    assert outcome[0] == outcome[1]
+    assert len(fusion.report().entries) == 1  # the graph of before
+    assert_same([t.contiguous() for t in got], [t.contiguous() for t in expected])
 
 
 def test_views_of_one_tensor_from_the_start() -> None:

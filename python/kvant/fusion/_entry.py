@@ -7,6 +7,7 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
+from kvant.fusion._alias import copy_of, separate
 from kvant.fusion._fuse import Inexact, fuse_graph
 
 
@@ -24,8 +25,16 @@ def backend(
     """
     others = dict(options or {})
     inner, inexact = others.pop("backend", "inductor"), others.pop("inexact", ())
-    if fuse_graph(gm.graph, inexact=inexact):
-        gm.recompile()
+    plain = copy_of(gm)
+    if not fuse_graph(gm.graph, inexact=inexact):
+        return _compiled(gm, example_inputs, inner, others, mode)
+    gm.recompile()
+    return separate(plain, _compiled(gm, example_inputs, inner, others, mode))
+
+
+def _compiled(
+    gm: GraphModule, example_inputs: list[Any], inner: str, others: dict[str, Any], mode: str | None
+) -> Callable[..., Any]:
     if inner == "inductor":
         from torch._inductor import list_mode_options
         from torch._inductor.compile_fx import compile_fx
