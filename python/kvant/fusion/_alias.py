@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch.fx import Graph, GraphModule, Node
+from torch.fx import Graph, GraphModule
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from kvant.fusion._graph import root, tensor, written
+from kvant.fusion._graph import tensor, written
 
 
 def copy_of(gm: GraphModule) -> GraphModule:
@@ -22,14 +22,13 @@ def separate(plain: GraphModule, fused: Callable[..., Any]) -> Callable[..., Any
 
     What is compared are storages. Parameters are left out: models have many, and write caches nowhere near them.
     """
-    places: list[Node] = [node for node in plain.graph.nodes if node.op == "placeholder"]
-    changed = {root(argument) for node in plain.graph.nodes for argument in written(node)}
+    changed = {_memory(tensor(argument)) for node in plain.graph.nodes for argument in written(node)}
     writes, reads = list[tuple[int, int]](), list[tuple[int, int]]()
-    for position, node in enumerate(places):
+    for position, node in enumerate(plain.graph.find_nodes(op="placeholder")):
         held = tensor(node)
-        if held is None or isinstance(held, torch.nn.Parameter) or is_traceable_wrapper_subclass(held):
-            continue
-        (writes if node in changed else reads).append((position, held.untyped_storage()._cdata))
+        owner = None if isinstance(held, torch.nn.Parameter) else _memory(held)
+        if owner is not None:
+            (writes if owner in changed else reads).append((position, owner))
 
     def run(*args: Any) -> Any:
         owners: dict[int, int] = {}
@@ -42,3 +41,8 @@ def separate(plain: GraphModule, fused: Callable[..., Any]) -> Callable[..., Any
         return fused(*args)
 
     return run
+
+
+def _memory(t: torch.Tensor | None) -> int | None:
+    """Which storage it is; None for what has none of its own."""
+    return None if t is None or is_traceable_wrapper_subclass(t) else t.untyped_storage()._cdata
