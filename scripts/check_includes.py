@@ -19,7 +19,11 @@ TARGET_INCLUDE = re.compile(r'^\s*#\s*define\s+HWY_TARGET_INCLUDE\s+"([^"]+)"')
 
 # Who may include a library: pattern of the include, pattern of the including file, the rule in words.
 LIBRARIES = [
-    (r"^(torch|ATen|c10)/", r"(^|/)torch\.cc$|^kvant/torch/", "PyTorch is for torch.cc and kvant/torch"),
+    (
+        r"^(torch|ATen|c10)/",
+        r"(^|/)torch\.cc$|^kvant/torch/|^examples/cpp_deploy/",
+        "PyTorch is for torch.cc, kvant/torch and examples/cpp_deploy",
+    ),
     (r"^kvant/torch/", r"(^|/)torch\.cc$|^kvant/torch/", "the bindings are for torch.cc and kvant/torch"),
     (
         r"^hwy/",

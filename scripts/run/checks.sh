@@ -47,7 +47,7 @@ cmd_lint() {
 
   note "Python"
   need_torch
-  local python_files=(python tests/torch scripts/bench_torch.py)
+  local python_files=(python tests/torch scripts/bench_torch.py scripts/bench_fusion.py examples)
   if [ "$fix" = no ]; then
     build/venv-torch/bin/ruff format -q --check "${python_files[@]}" || failed+=(ruff-format)
   else

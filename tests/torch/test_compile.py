@@ -14,15 +14,11 @@ import kvant
 from cases import MODES, codes, tables, values
 from support import FORMATS, assert_same, rows_apart, strided
 
+pytestmark = pytest.mark.usefixtures("fresh")
 backends = pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
 # Each layout compiles anew, which is what takes time here: strided ones are tried where they differ most.
 quantizing = [(name, torch.clone) for name in FORMATS] + [("int8", strided), ("int4", strided)]
 writing = [(mode, torch.clone) for mode in MODES] + [("slot", strided)]
-
-
-@pytest.fixture(autouse=True)
-def _fresh_compiler() -> None:
-    torch._dynamo.reset()
 
 
 def compiled(run: Callable[..., Any], backend: str) -> Callable[..., Any]:

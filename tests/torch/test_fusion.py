@@ -1,11 +1,14 @@
 """kvant.fusion: what is fused gives the bits of what was written, however it was written, and copies no cache."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from functorch.compile import make_boxed_func
 from torch import Tensor
+from torch._functorch.aot_autograd import aot_module_simplified
+from torch.fx import GraphModule, Interpreter
 
 import kvant
 import kvant.torch_npu
@@ -15,13 +18,7 @@ from support import assert_same
 
 npu = torch.ops.npu
 
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    fusion.clear()
-    yield
-    fusion.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 def tensors(n: int = 3, codes: torch.dtype = torch.int8, width: int = 16) -> list[Tensor]:
@@ -106,12 +103,18 @@ def formula_of_functions(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) 
     c.copy_(kvant.scatter_update(c, i, codes, index_mode="batch"))
 
 
+def formula_of_half(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """The conversion is a part of quant_scatter_."""
+    codes = (x.to(torch.bfloat16).float() / s[0, 0, :1] + o[0, 0, :1]).round().clamp(-128, 127).to(torch.int8)
+    kvant.scatter_update_(c, i, codes, index_mode="batch")
+
+
 def copied_back(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
     s.copy_(kvant.scatter_update(s, i, x[..., 0], axis=-1, index_mode="batch"))
     c[:] = kvant.quant_scatter(c, i, x, o[0, 0, :1], index_mode="batch")
 
 
-STATIC = [static, static_npu, formula, formula_of_functions]
+STATIC = [static, static_npu, formula, formula_of_functions, formula_of_half]
 INTO = {
     **{run: ["dynamic_quant_update_scatter_"] for run in DYNAMIC},
     **{run: ["quant_scatter_"] for run in STATIC},
@@ -132,6 +135,29 @@ def check(fast: Callable[..., Any], run: Callable[..., None], n: int = 3) -> Non
     fast(*got)
     assert_same(got, expected)
     assert not torch.equal(got[0], work(run, n)[0])
+
+
+def functionalized(module: GraphModule, inputs: list[Tensor], counts: list[int], **options: Any) -> Callable[..., Any]:
+    """A backend that makes a graph without writes, fuses it and runs it node by node. counts gets how many places."""
+
+    def compiler(graph_module: GraphModule, _: Any) -> Any:
+        counts.append(fusion.fuse_graph(graph_module.graph, **options))
+        return make_boxed_func(Interpreter(graph_module).run)
+
+    run: Callable[..., Any] = aot_module_simplified(module, inputs, fw_compiler=compiler)
+    return run
+
+
+def test_a_conversion_that_is_folded() -> None:
+    graph: list[str] = []
+
+    def backend(module: GraphModule, _: list[Tensor]) -> Callable[..., Any]:
+        fusion.fuse_graph(module.graph)
+        graph.extend(str(node.target) for node in module.graph.nodes)
+        return Interpreter(module).run
+
+    torch.compile(formula_of_half, backend=backend, fullgraph=True)(*work(formula_of_half))
+    assert "float" not in graph
 
 
 def assert_fused(run: Callable[..., None]) -> None:

@@ -1,25 +1,29 @@
 """kvant.fusion and the compilers after it: aot_eager, Inductor with its cache, and export."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
-from functorch.compile import make_boxed_func
 from torch import Tensor
-from torch._dynamo.backends.common import aot_autograd
 from torch._inductor.utils import run_and_get_code
 
 import kvant
+import test_fusion_guards
+import test_fusion_memory
 from kvant import fusion
 from support import assert_same
 from test_fusion import (
+    DYNAMIC,
     INTO,
+    STATIC,
     assert_fused,
     check,
     copied_back,
     formula,
+    functionalized,
     negated_int4,
     of_npu,
     plain,
@@ -28,13 +32,7 @@ from test_fusion import (
     work,
 )
 
-
-@pytest.fixture(autouse=True)
-def _fresh() -> Iterator[None]:
-    torch._dynamo.reset()
-    fusion.clear()
-    yield
-    fusion.clear()
+pytestmark = pytest.mark.usefixtures("fresh")
 
 
 @pytest.mark.parametrize("run", [views, of_npu, formula])
@@ -125,25 +123,47 @@ def test_export(run: Callable[..., None], functionalized: bool) -> None:
         assert [name.split(".")[1] for name in names] == INTO[run]
 
 
-def test_first_version_of_functionalization() -> None:
-    """auto_functionalized, as torch.compile makes it with auto_functionalized_v2 switched off."""
+# What they write in between is another value after functionalization.
+HARMLESS = (
+    test_fusion_guards.not_copied_back,
+    test_fusion_memory.rows_changed_between,
+    test_fusion_memory.rows_changed_by_an_operator,
+    test_fusion_memory.caches_of_two,
+    test_fusion_memory.an_operator_writes_between,
+    test_fusion_memory.smooth_changed_between,
+    test_fusion_memory.static_rows_changed,
+)
+
+
+@pytest.mark.parametrize("v2", [True, False])
+@pytest.mark.parametrize("run", [*DYNAMIC, *STATIC, *test_fusion_guards.REASONS, *test_fusion_memory.REASONS])
+def test_functionalized(run: Callable[..., Any], v2: bool) -> None:
+    """With both versions of auto_functionalized. What may not be fused is not, whatever it looks like now."""
     counts: list[int] = []
-
-    def compiler(graph_module: torch.fx.GraphModule, _inputs: Any) -> Any:
-        for fused in (False, True):
-            if fused:
-                fusion.fuse_graph(graph_module.graph)
-                graph_module.recompile()
-            names = [str(node.target) for node in graph_module.graph.nodes]
-            counts.append(names.count("auto_functionalized"))
-        return make_boxed_func(graph_module.forward)
-
-    expected, got = work(plain), work(plain)
-    plain(*expected)
-    with torch._inductor.config.patch(enable_auto_functionalized_v2=False):
-        torch.compile(plain, backend=aot_autograd(fw_compiler=compiler), fullgraph=True)(*got)
-    assert counts == [3, 1]
+    expected, got = work(run), work(run)
+    results = run(*expected)
+    with torch._inductor.config.patch(enable_auto_functionalized_v2=v2):
+        backend = partial(functionalized, counts=counts)
+        assert_same(torch.compile(run, backend=backend, fullgraph=True, dynamic=False)(*got), results)
     assert_same(got, expected)
+    assert bool(sum(counts)) == (run in INTO or run in HARMLESS), str(fusion.report())
+
+
+def test_the_cache_of_inductor() -> None:
+    """What was fused has another key than what was not; the second time both come from the cache."""
+    with torch._inductor.utils.fresh_inductor_cache():
+        for hits in (0, 1):
+            for backend, calls in (("inductor", 3), ("kvant", 1)):
+                torch._dynamo.reset()
+                torch._dynamo.utils.counters.clear()
+                expected, got = work(plain), work(plain)
+                plain(*expected)
+                _, sources = run_and_get_code(torch.compile(plain, backend=backend, fullgraph=True), *got)
+                assert_same(got, expected)
+                assert torch._dynamo.utils.counters["inductor"]["fxgraph_cache_hit"] == hits
+                assert (
+                    sources[0].count("scatter_update_.default(") + sources[0].count("update_scatter_.default(") == calls
+                )
 
 
 def test_other_options_reach_inductor() -> None:

@@ -9,7 +9,7 @@ from torch._higher_order_ops.auto_functionalize import auto_functionalized, auto
 from torch.fx import Node
 
 from kvant.fusion._chains import Builder
-from kvant.fusion._graph import is_metadata, nodes_in, same_shape, tensor, value
+from kvant.fusion._graph import between, is_metadata, nodes_in, same_shape, tensor, value
 from kvant.fusion._writes import Write
 
 
@@ -29,12 +29,14 @@ def emit(
         return
     (kind,) = {write.kind for write in writes.values()} - {"functional"}
     kwargs = {argument.name: arguments.get(argument.name) for argument in op._schema.arguments}
+    dests = {name: write.base for name, write in writes.items()}
     if kind == "v1":
-        kwargs.update({name: writes[name].base if name in writes else None for name in written})
+        dests = {name: _dest(builder, write, shapes[name]) for name, write in writes.items()}
+        kwargs.update({name: dests.get(name) for name in written})
         target: Any = auto_functionalized
         mutable = [a.name for a in op._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
         places = {name: 1 + mutable.index(name) for name in writes}
-        results: Any = (None, *(value(writes[name].base) if name in writes else None for name in mutable))
+        results: Any = (None, *(value(dests.get(name)) for name in mutable))
     else:
         for argument in op._schema.arguments:
             if argument.alias_info is not None and argument.alias_info.is_write:
@@ -47,11 +49,27 @@ def emit(
         places = {name: 1 + position for position, name in enumerate(writes)}
         results = (None, *(value(write.base) for write in writes.values()))
     fused = builder.call(target, op, kwargs=kwargs, known=results)
+    made = [fused]
     for name, write in writes.items():
         for old in write.results():
             new = builder.call(operator.getitem, fused, places[name])
             new.meta = dict(old.meta)
+            if dests[name] is not write.base:
+                new.meta = dict(dests[name].meta)
+                new = builder.reshape(new, write.shape, [write.base])
             old.replace_all_uses_with(new)
+            made.append(new)
+    _sink(min(write.start for write in writes.values()), made)
+
+
+def _sink(first: Node, made: list[Node]) -> None:
+    """Views of results that were there before the last write go behind the new ones. Nothing there has effects."""
+    late = set(made)
+    for node in list(between(first, made[0])):
+        if not late.isdisjoint(node.all_input_nodes):
+            made[-1].append(node)
+            made.append(node)
+            late.add(node)
 
 
 def _dest(builder: Builder, write: Write, shape: Sequence[Any]) -> Node:

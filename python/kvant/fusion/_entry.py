@@ -7,7 +7,8 @@ import torch
 from torch.export import ExportedProgram
 from torch.fx import GraphModule
 
-from kvant.fusion._fuse import fuse_graph
+from kvant.fusion._alias import copy_of, separate
+from kvant.fusion._fuse import Inexact, fuse_graph
 
 
 def backend(
@@ -19,12 +20,21 @@ def backend(
 ) -> Callable[..., Any]:
     """torch.compile(model, backend="kvant"): fuses, and leaves the rest to Inductor.
 
-    options: {"backend": name} of another backend, such as "eager" or "aot_eager"; all others, and the mode, go to it.
+    options: {"backend": name} of another backend, such as "eager" or "aot_eager"; {"inexact": as of `fuse_graph`}; all
+        others, and the mode, go to that backend.
     """
     others = dict(options or {})
-    inner = others.pop("backend", "inductor")
-    if fuse_graph(gm.graph):
-        gm.recompile()
+    inner, inexact = others.pop("backend", "inductor"), others.pop("inexact", ())
+    plain = copy_of(gm)
+    if not fuse_graph(gm.graph, inexact=inexact):
+        return _compiled(gm, example_inputs, inner, others, mode)
+    gm.recompile()
+    return separate(plain, _compiled(gm, example_inputs, inner, others, mode))
+
+
+def _compiled(
+    gm: GraphModule, example_inputs: list[Any], inner: str, others: dict[str, Any], mode: str | None
+) -> Callable[..., Any]:
     if inner == "inductor":
         from torch._inductor import list_mode_options
         from torch._inductor.compile_fx import compile_fx
@@ -37,8 +47,10 @@ def backend(
     return run
 
 
-def fuse(program: ExportedProgram) -> ExportedProgram:
+def fuse(program: ExportedProgram, *, inexact: Inexact = ()) -> ExportedProgram:
     """Fuses in an exported program, in place, and returns it.
+
+    inexact: as of `fuse_graph`, what may be fused although its last bits differ.
 
     >>> import torch, kvant
     >>> class Write(torch.nn.Module):
@@ -53,7 +65,7 @@ def fuse(program: ExportedProgram) -> ExportedProgram:
     """
     graph = program.graph
     before = list(graph.output_node().args[0])
-    if fuse_graph(graph):
+    if fuse_graph(graph, inexact=inexact):
         after = list(graph.output_node().args[0])
         for old, new in zip(before, after, strict=True):
             if old is not new:

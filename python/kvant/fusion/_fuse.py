@@ -1,32 +1,49 @@
 """The pass over a graph."""
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch.fx import Graph, Node
 
 from kvant.fusion import _report
+from kvant.fusion import _swiglu as swiglu
 from kvant.fusion._chains import Builder, Chain, NotFusedError, follow, permutations, same_rows
 from kvant.fusion._emit import emit, erase, inputs_of
 from kvant.fusion._graph import call_of, name_of, same_shape, tensor
 from kvant.fusion._guards import check_agreement, check_device, check_memory, check_tables
-from kvant.fusion._quants import Static, check_static, dynamic, is_dynamic, require_zero, result, static
+from kvant.fusion._quants import INTEGERS, Static, check_static, dynamic, is_dynamic, require_zero, result, static
+from kvant.fusion._swiglu import fuse_swiglu, looks_like_swiglu
 from kvant.fusion._writes import Write, copied_to, of_one_form, writes_of
 
+Inexact: TypeAlias = str | Collection[str]
 _FUSED = "dynamic_quant_update_scatter_"
 
 
-def fuse_graph(graph: Graph) -> int:
-    """Rewrites a graph in place; the number of places where it did."""
-    count = 0
+def fuse_graph(graph: Graph, *, inexact: Inexact = ()) -> int:
+    """Rewrites a graph in place; the number of places where it did.
+
+    Args:
+        graph: a graph that carries fake tensors, as Dynamo, torch.export and Inductor make them.
+        inexact: "swiglu", or names: what may be fused although its last bits differ (docs/FUSION.md).
+
+    Raises:
+        ValueError: inexact has another name.
+    """
+    count, allowed = 0, permissions(inexact)
     for node in list(graph.nodes):
-        if is_dynamic(node):
+        if not is_dynamic(node):
+            continue
+        if looks_like_swiglu(node) and not _codes_are_written(node):
+            found = f"swiglu and {name_of(node)}"
+            count += _try(node, found, swiglu.OPERATOR, partial(fuse_swiglu, swiglu.PERMISSION in allowed))
+        else:
             count += _try(node, name_of(node), _FUSED, _fuse_dynamic)
     for node in list(graph.nodes):
         quant = static(node)
-        if quant is not None and _is_written(quant, writes_of(list(graph.nodes))):
+        if quant is not None and _is_written(quant.y, writes_of(list(graph.nodes))):
             count += _try(node, name_of(node), "quant_scatter_", partial(_fuse_static, quant))
     for node in list(graph.nodes):
         if _in_place(node) is not None:
@@ -34,6 +51,14 @@ def fuse_graph(graph: Graph) -> int:
     if count:
         graph.lint()
     return count
+
+
+def permissions(inexact: Inexact) -> frozenset[str]:
+    """The names in inexact; ValueError for one that is not known."""
+    names = frozenset((inexact,) if isinstance(inexact, str) else inexact)
+    for name in sorted(names - {swiglu.PERMISSION}):
+        raise ValueError(f"inexact names {name!r}, expected {swiglu.PERMISSION!r}")
+    return names
 
 
 def _try(node: Node, found: str, into: str, rewrite: Callable[[Node], None]) -> int:
@@ -50,7 +75,7 @@ def _try(node: Node, found: str, into: str, rewrite: Callable[[Node], None]) -> 
 
 
 def _fuse_dynamic(node: Node) -> None:
-    quant = dynamic(node)
+    quant = dynamic(node, INTEGERS)
     check_device(quant.x, _FUSED)
     writes = writes_of(list(node.graph.nodes))
     names = ("the codes", "the scale") if quant.symmetric else ("the codes", "the scale", "the offset")
@@ -123,9 +148,15 @@ def _finish(parts: list[Write], own: set[Node]) -> None:
     erase(own)
 
 
-def _is_written(quant: Static, writes: dict[Node, Write]) -> bool:
-    """Static codes that no write takes are everybody's, and no news."""
-    node, seen = quant.y, set[Node]()
+def _codes_are_written(quant: Node) -> bool:
+    codes = [user for user in quant.users if user.target is operator.getitem and user.args[1] == 0]
+    writes = writes_of(list(quant.graph.nodes))
+    return any(_is_written(node, writes) for node in codes)
+
+
+def _is_written(node: Node, writes: dict[Node, Write]) -> bool:
+    """Codes that no write takes: if they are static, they are everybody's and no news."""
+    seen = set[Node]()
     while node not in seen:
         seen.add(node)
         if any(user in writes and writes[user].updates is node for user in node.users):

@@ -71,7 +71,7 @@ _VIEWS = frozenset(
     {
         *("view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "transpose", "permute", "movedim"),
         *("swapaxes", "t", "T", "mT", "select", "slice", "narrow", "alias", "detach", "expand", "view_as"),
-        *("as_strided", "diagonal", "unbind", "split", "chunk"),
+        *("as_strided", "diagonal", "unbind", "split", "split_with_sizes", "chunk"),
     }
 )
 _METADATA = frozenset(

@@ -1,6 +1,6 @@
 """When several writes may become one at the place of the last of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch.fx import Node
@@ -72,18 +72,28 @@ def check_memory(quant: Sequence[Node], writes: Sequence[Write], inputs: Sequenc
     last = max(write.node for write in writes)
     first, begin = min(write.start for write in writes), min([*quant, *(write.start for write in writes)])
     writers = {node for write in writes for node in (write.node, *write.results())}
-    for node in between(begin, last):
-        if node in own or node in writers or is_view(node) or is_metadata(node):
-            continue
+    for node in _at_work(begin, last, own | writers):
         if node > first:
             for argument in node.all_input_nodes:
                 if root(argument) in writers or any(may_alias(argument, write.base) for write in writes):
                     raise NotFusedError(f"a cache is used in between, at {source_line(node)}")
-        changed = written(node)
-        for read in (*inputs, *(write.base for write in writes)):
-            if any(may_alias(argument, read) for argument in changed):
-                raise NotFusedError(f"{read.name} is written in between, at {source_line(node)}")
+    check_unwritten(begin, last, (*inputs, *(write.base for write in writes)), own | writers)
     for write in writes:
         for user in write.node.users:
             if user < last and user not in own and not (write.functionalized and user in write.results()):
                 raise NotFusedError(f"a cache is used in between, at {source_line(user)}")
+
+
+def check_unwritten(begin: Node, last: Node, read: Sequence[Node], own: set[Node]) -> None:
+    """What is read at the first node may as well be read at the last."""
+    for node in _at_work(begin, last, own):
+        changed = written(node)
+        for argument in read:
+            if any(may_alias(write, argument) for write in changed):
+                raise NotFusedError(f"{argument.name} is written in between, at {source_line(node)}")
+
+
+def _at_work(begin: Node, last: Node, own: set[Node]) -> Iterator[Node]:
+    for node in between(begin, last):
+        if node not in own and not is_view(node) and not is_metadata(node):
+            yield node

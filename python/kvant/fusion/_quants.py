@@ -1,6 +1,7 @@
 """Quantizations: the forms that graphs spell them in, read as one."""
 
 import operator
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,9 +9,10 @@ import torch
 from torch.fx import Node
 
 from kvant.fusion._chains import NotFusedError
+from kvant.fusion._formula import converted
 from kvant.fusion._graph import call_of, equal, name_of, tensor, value
 
-_INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
+INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
 _CODES = {None: 1, torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
 if hasattr(torch, "quint4x2"):
     _CODES[torch.quint4x2] = 16
@@ -58,13 +60,14 @@ def is_dynamic(node: Node) -> bool:
     return call is not None and call.name in _DYNAMIC
 
 
-def dynamic(node: Node) -> Dynamic:
-    """Raises NotFusedError for what the fused operator does not have."""
+def dynamic(node: Node, formats: Mapping[int, str]) -> Dynamic:
+    """Raises NotFusedError for what the fused operators do not have. formats: those of one, by their numbers."""
     call = call_of(node)
     assert call is not None
     args, code = call.args, _code(call.args["dst_type"])
-    if code not in _INTEGERS:
-        raise NotFusedError(f"dst_type is {args['dst_type']}, and only int8 and int4 are fused")
+    if code not in formats:
+        names = " and ".join(sorted(set(formats.values()), reverse=True))
+        raise NotFusedError(f"dst_type is {args['dst_type']}, and only {names} are fused")
     if args["quant_mode"] not in (0, "pertoken"):
         raise NotFusedError(f"quant_mode is {args['quant_mode']}, and only pertoken is fused")
     if args["group_index"] is not None:
@@ -170,13 +173,19 @@ def _formula(node: Node) -> Static | None:
         return None
     if (tensor(total).dim() if tensor(total) is not None else -1) != held.dim():  # type: ignore[union-attr]
         return None
-    for part in nodes[:-1]:
-        readers = [user for user in part.users if name_of(user) != "_assert_tensor_metadata"]
-        if len(readers) != 1:
-            return None
+    if not all(_has_one_reader(part) for part in nodes[:-1]):
+        return None
     assert isinstance(x, Node)
+    conversion, held = set[Node](), tensor(x.args[0]) if x.args else None
+    if held is not None and held.dtype != torch.int32 and _has_one_reader(x):
+        x = converted(x, conversion)  # quant_scatter_ converts as well, and reads half as much
+    nodes[:0] = conversion
     assert isinstance(scales, Node)
     return Static(node, x, scales, zero if isinstance(zero, Node) else None, 1, -1, 0, False, nodes)
+
+
+def _has_one_reader(node: Node) -> bool:
+    return len([user for user in node.users if name_of(user) != "_assert_tensor_metadata"]) == 1
 
 
 def result(node: Node, position: int) -> Node | None:

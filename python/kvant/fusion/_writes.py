@@ -3,13 +3,14 @@
 raw             scatter_update_(dest, indices, updates, ..)                      of kvant and of npu
 copied          dest.copy_(scatter_update(dest, ..)), dest[:] = scatter_update(dest, ..)
 functionalized  auto_functionalized(_v2)(scatter_update_, ..), its results with getitem
-functional      scatter_update(dest, ..), in graphs without writes one of them
+functional      scatter_update(dest, ..), in graphs without writes one of them; copy(dest, scatter_update(dest, ..))
 """
 
 import operator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch._higher_order_ops.auto_functionalize import auto_functionalized, auto_functionalized_v2
 from torch.fx import Node
 
@@ -76,9 +77,9 @@ def _write(node: Node) -> Write | None:
     if call.name in SCATTERS:
         dest = call.args.get("dest", call.args.get("self"))
         copy = copied_to(node, dest)
-        if copy is None:
-            return _make(call, dest, node, node, "functional")
-        return _make(call, dest, node, copy, "copied")
+        if copy is not None:
+            return _make(call, dest, node, copy, "copied")
+        return _make(call, dest, node, _functional_copy(node, dest) or node, "functional")
     return None
 
 
@@ -94,6 +95,15 @@ def copied_to(scatter: Node, dest: Any) -> Node | None:
     if user.target is operator.setitem and user.args[0] is dest and user.args[2] is scatter and user.args[1] in whole:
         return user
     return None
+
+
+def _functional_copy(scatter: Node, dest: Any) -> Node | None:
+    """What functionalization makes of dest.copy_(scatter_update(dest, ..))."""
+    if len(scatter.users) != 1:
+        return None
+    (user,) = scatter.users
+    is_copy = user.target is torch.ops.aten.copy.default and user.args == (dest, scatter) and not user.kwargs
+    return user if is_copy else None
 
 
 def _functionalized(node: Node) -> Write | None:
