@@ -39,7 +39,7 @@ struct Problem {
 // Every check but those of the results and of the values of group_index.
 Status CheckInputs(const DequantSwigluQuantArgs& args, Problem* problem);
 // y and scale, and that nothing overlaps.
-Status CheckOutputs(const DequantSwigluQuantArgs& args);
+Status CheckOutputs(const DequantSwigluQuantArgs& args, Device device = Device::kCpu);
 
 // x with its last dimension halved: the shape of y.
 ConstTensorView HalfOf(const ConstTensorView& x);
