@@ -13,8 +13,10 @@
 
 // Before a loop with a constant number of steps that must become straight-line code, as arrays of vectors in registers
 // need.
-#if defined(__clang__) || defined(__CUDACC__)
+#if defined(__clang__) || defined(__CUDA_ARCH__)
 #define KVANT_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+#define KVANT_UNROLL
 #else
 #define KVANT_UNROLL _Pragma("GCC unroll 16")
 #endif

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kvant/core/half.h"
 #include "kvant/core/macros.h"
@@ -22,15 +23,15 @@ struct CudaLanes {
   static KVANT_INLINE I SetI(int32_t v) { return v; }
 
 #if defined(__CUDA_ARCH__)
-  // Intrinsics that the compiler never contracts. scripts/check_ptx.py knows an fma that a formula asked for by the
-  // remark behind it.
+  // Intrinsics that the compiler never contracts. scripts/check_ptx.py knows an fma that a formula asked for by its
+  // braces, which mean nothing else.
   static KVANT_INLINE F Add(F a, F b) { return __fadd_rn(a, b); }
   static KVANT_INLINE F Sub(F a, F b) { return __fsub_rn(a, b); }
   static KVANT_INLINE F Mul(F a, F b) { return __fmul_rn(a, b); }
   static KVANT_INLINE F Div(F a, F b) { return __fdiv_rn(a, b); }
   static KVANT_INLINE F MulAdd(F a, F b, F c) {
     F r;
-    asm("fma.rn.f32 %0, %1, %2, %3; // kvant" : "=f"(r) : "f"(a), "f"(b), "f"(c));
+    asm("{fma.rn.f32 %0, %1, %2, %3;}" : "=f"(r) : "f"(a), "f"(b), "f"(c));
     return r;
   }
   static KVANT_INLINE F Min(F a, F b) { return fminf(a, b); }
@@ -99,6 +100,27 @@ struct CudaLanes {
     return r;
 #else
     return ToFloat32(v);
+#endif
+  }
+
+  // fp32 to an element type: nearest even; NaNs are 0x7FC00000, 0x7E00 and 0x7FC0.
+  template <class T>
+  static KVANT_INLINE T Narrow(F v) {
+#if defined(__CUDA_ARCH__)
+    if constexpr (sizeof(T) == 2) {
+      uint16_t bits;
+      if constexpr (std::is_same_v<T, Float16>) {
+        asm("cvt.rn.f16.f32 %0, %1;" : "=h"(bits) : "f"(v));
+        return T{IsNaN(v) ? static_cast<uint16_t>(0x7E00) : bits};
+      } else {
+        asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(bits) : "f"(v));
+        return T{IsNaN(v) ? static_cast<uint16_t>(0x7FC0) : bits};
+      }
+    } else {
+      return IsNaN(v) ? FloatOf(0x7FC00000) : v;
+    }
+#else
+    return FromFloat32<T>(v);
 #endif
   }
 };

@@ -3,7 +3,7 @@
 #ifndef KVANT_ROWWISE_CUDA_COLUMNS_CUH_
 #define KVANT_ROWWISE_CUDA_COLUMNS_CUH_
 
-#include "kvant/rowwise/cuda_rows.cuh"
+#include "kvant/rowwise/cuda_stretch.cuh"
 
 namespace kvant::cuda {
 
@@ -39,7 +39,7 @@ struct MeasureColumnsKernel {
     for (int64_t i = team.index(); i < plan.leads * plan.segments * tiles; i += team.count()) {
       const ColumnUnit unit = UnitOf(plan, i, tiles, team.width());
       int64_t offset[kGridTensors];
-      Locate(plan.grid, unit.lead, offset);
+      Locate(plan.grid, plan.grid.rank, unit.lead, offset);
       MinMaxBits* to = plan.partial + (unit.lead * plan.segments + unit.segment) * plan.columns;
       team.Each([&](int t) {
         for (int k = 0; k < kColumnsOfThread; ++k) {
@@ -75,7 +75,7 @@ struct ColumnStatisticsKernel {
            i += team.count() * team.width()) {
         const Divided parts = Divide(i, plan.columns);
         int64_t offset[kGridTensors];
-        Locate(plan.grid, parts.quotient, offset);
+        Locate(plan.grid, plan.grid.rank, parts.quotient, offset);
         const auto at = [&](int tensor) {
           return plan.data[tensor] + offset[tensor] + parts.remainder * plan.column_step[tensor];
         };
@@ -98,7 +98,7 @@ struct EncodeColumnsKernel {
     for (int64_t i = team.index(); i < plan.leads * plan.segments * tiles; i += team.count()) {
       const ColumnUnit unit = UnitOf(plan, i, tiles, team.width());
       int64_t offset[kGridTensors];
-      Locate(plan.grid, unit.lead, offset);
+      Locate(plan.grid, plan.grid.rank, unit.lead, offset);
       team.Each([&](int t) {
         const int64_t column = unit.column + t * kColumnsOfThread;
         if (column < plan.columns) Encode(unit, offset, column);

@@ -3,6 +3,7 @@
 #define KVANT_ROWWISE_CUDA_DISPATCH_CUH_
 
 #include "kvant/core/visit.h"
+#include "kvant/rowwise/cuda_any_rows.cuh"
 #include "kvant/rowwise/cuda_columns.cuh"
 #include "kvant/rowwise/cuda_rows.cuh"
 #include "kvant/rowwise/cuda_run.h"

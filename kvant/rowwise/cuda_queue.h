@@ -4,6 +4,7 @@
 
 #include "kvant/core/cuda_exec.h"
 #include "kvant/core/tensor.h"
+#include "kvant/rowwise/cuda_grid.h"
 #include "kvant/rowwise/cuda_run.h"
 
 namespace kvant {
@@ -26,6 +27,8 @@ Status OpenQueue(const Exec& exec, Queue* queue);
 
 Status LaunchRows(Queue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape);
 Status LaunchColumns(Queue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape);
+// Words of `word` bytes from tensor 1 of the grid to tensor 0.
+Status LaunchCopy(Queue& queue, int word, const CudaElements& e, const CudaShape& shape);
 
 }  // namespace cuda
 }  // namespace kvant

@@ -21,16 +21,18 @@ struct CudaFaultRecord;
 // The tensors of a CudaRows' grid. Strides are bytes.
 enum : int { kRowX, kRowY, kRowScale, kRowOffset };
 
-// Updates that go to places that indices name; rows of x are those of update 0, then of update 1...
+// Updates that go to, or come from, places that indices name. Strides by grid tensor, in its units: 0 where a tensor is
+// not reached that way.
 struct CudaScatter {
   bool on = false;
   bool deterministic = false;  // an update that a later one overwrites is left out
   ScatterIndex index;
+  int64_t first_stride[kGridTensors] = {};
+  int64_t axis_stride[kGridTensors] = {};
+  int64_t update_stride[kGridTensors] = {};
+  // CudaRows: rows of update 0 are followed by those of update 1...
   int64_t rows_per_update = 0;
   int64_t rows_per_position = 1;  // consecutive rows of one position along the axis
-  int64_t first_stride[kGridTensors] = {};
-  int64_t axis_stride[kGridTensors] = {};  // both by grid tensor; that of x is 0
-  int64_t update_stride = 0;               // bytes of x
 };
 
 struct CudaRows {

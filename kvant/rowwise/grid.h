@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kvant/core/exec.h"
+#include "kvant/core/macros.h"
 #include "kvant/core/tensor.h"
 
 namespace kvant {
@@ -34,8 +35,8 @@ struct Grid {
   // dimensions that can be walked as one. Leaves at least one.
   void Join(bool keep_last);
 
-  int64_t columns() const { return dims[rank - 1].extent; }
-  int64_t column_stride(int tensor) const { return dims[rank - 1].stride[tensor]; }
+  KVANT_HOST_DEVICE int64_t columns() const { return dims[rank - 1].extent; }
+  KVANT_HOST_DEVICE int64_t column_stride(int tensor) const { return dims[rank - 1].stride[tensor]; }
   // Of consecutive rows of a run; see GridRows.
   int64_t row_stride(int tensor) const { return rank < 2 ? 0 : dims[rank - 2].stride[tensor]; }
   int64_t rows() const;

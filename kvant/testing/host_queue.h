@@ -7,6 +7,7 @@
 #include "kvant/core/tensor.h"
 #include "kvant/numerics/fp_env.h"
 #include "kvant/rowwise/cuda_dispatch.cuh"
+#include "kvant/rowwise/cuda_grid.cuh"
 
 namespace kvant::testing {
 
@@ -43,6 +44,10 @@ inline Status LaunchColumns(HostQueue& queue, CudaStep step, const CudaColumns& 
   const auto launch = [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); };
   if (step == CudaStep::kColumnStatistics) return launch(cuda::ColumnStatisticsKernel{plan});
   return VisitFloat(plan.x_dtype, [&](auto kind) { return cuda::DispatchColumns<decltype(kind)>(step, plan, launch); });
+}
+
+inline Status LaunchCopy(HostQueue& queue, int word, const CudaElements& e, const CudaShape& shape) {
+  return cuda::DispatchCopy(word, e, [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); });
 }
 
 }  // namespace kvant::testing

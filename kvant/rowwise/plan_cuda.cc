@@ -73,7 +73,7 @@ bool TakesVectors(const CudaRows& p) {
     whole = whole && p.grid.dims[d].stride[kRowX] % kBytes == 0 && p.grid.dims[d].stride[kRowY] % code_bytes == 0;
   }
   if (p.scatter.on) {
-    whole = whole && p.scatter.update_stride % kBytes == 0 && p.scatter.first_stride[kRowY] % code_bytes == 0 &&
+    whole = whole && p.scatter.update_stride[kRowX] % kBytes == 0 && p.scatter.first_stride[kRowY] % code_bytes == 0 &&
             p.scatter.axis_stride[kRowY] % code_bytes == 0;
   }
   if (p.smooth == nullptr) return whole;
