@@ -98,15 +98,17 @@ KVANT_INLINE float NumberOf(const char* at, DType dtype) {
   return LoadAs<float>(at);
 }
 
-// n numbers of any float dtype from an aligned address.
+// n numbers of any of those dtypes from an aligned address.
 template <int n>
 KVANT_INLINE void NumbersOf(const char* at, DType dtype, float (&to)[n]) {
-  if (dtype == DType::kFloat32) {
+  if (dtype == DType::kFloat32 || dtype == DType::kInt32) {
     KVANT_UNROLL
     for (int i = 0; i < n; i += 4) {
       const Packed<16> p = Load<16>(at + 4 * i);
       KVANT_UNROLL
-      for (int k = 0; k < 4; ++k) to[i + k] = NumberAt<float>(p, k);
+      for (int k = 0; k < 4; ++k) {
+        to[i + k] = dtype == DType::kFloat32 ? NumberAt<float>(p, k) : L::ToFloat(static_cast<int32_t>(p.word[k]));
+      }
     }
     return;
   }

@@ -62,7 +62,7 @@ struct SwigluKernel {
     if (team.index() != 0) return;
     walk.AdvanceTo(INT64_MAX);
     team.Each([&](int t) {
-      if (t == 0) RecordFault(plan.faults, swiglu::kOp.data(), walk.fault());
+      if (t == 0) RecordFault(plan.faults, plan.op, walk.fault());
     });
   }
 

@@ -14,6 +14,7 @@ namespace kvant::swiglu {
 inline constexpr int kSwigluHeld = 2;
 
 struct CudaPlan {
+  const char* op = kOp.data();  // the host's address: a device would have another for the same text
   CudaFaultRecord* faults = nullptr;
   Problem problem;
   Groups groups;

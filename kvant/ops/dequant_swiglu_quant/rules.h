@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "kvant/core/macros.h"
 #include "kvant/ops/dequant_swiglu_quant/dequant_swiglu_quant.h"
 #include "kvant/ops/dequant_swiglu_quant/kernels.h"
 
@@ -21,7 +22,7 @@ struct Table {
   int64_t step = 0;  // of columns; 0: one number for all
   bool one_for_all_columns = false;
 
-  const char* Row(int64_t row) const { return data + (rows == 1 ? 0 : row * row_stride); }
+  KVANT_HOST_DEVICE const char* Row(int64_t row) const { return data + (rows == 1 ? 0 : row * row_stride); }
 };
 
 // How group_index names parameter rows.

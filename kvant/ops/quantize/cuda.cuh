@@ -68,20 +68,16 @@ struct QuantizeOp {
   KVANT_INLINE static float Number(const quantize::Parameter& p, int64_t index, float absent) {
     return p.data == nullptr ? absent : NumberOf(p.At(index), p.dtype);
   }
+  // One for all of them, or neighbours in memory (PackedParameter).
   KVANT_INLINE static void Numbers(const quantize::Parameter& p, int64_t index, int64_t step, float absent,
                                    float (&to)[kElements]) {
     if (p.data == nullptr || p.single || step == 0) {
       const float one = Number(p, index, absent);
       KVANT_UNROLL
       for (int i = 0; i < kElements; ++i) to[i] = one;
-      return;
+    } else {
+      NumbersOf(p.data + index * ByteSize(p.dtype), p.dtype, to);
     }
-    const char* at = p.At(index);
-    const bool packed = step == 1 && p.map.rank == 1 && p.map.stride[0] == ByteSize(p.dtype) &&
-                        p.dtype != DType::kInt32 && reinterpret_cast<uintptr_t>(at) % 16 == 0;
-    if (packed) return NumbersOf(at, p.dtype, to);
-    KVANT_UNROLL
-    for (int i = 0; i < kElements; ++i) to[i] = Number(p, index + i * step, absent);
   }
 };
 

@@ -35,6 +35,16 @@ inline CudaElements ElementsOf(const QuantizeArgs& args) {
   return e;
 }
 
+// Whether the parameters of `elements` neighbouring columns are one, or aligned neighbours.
+inline bool PackedParameter(const Parameter& p, const Grid& grid, int64_t elements) {
+  if (p.data == nullptr || p.single || grid.column_stride(kIndex) == 0) return true;
+  const int64_t bytes = ByteSize(p.dtype), word = std::min<int64_t>(elements * bytes, 16);
+  bool packed = grid.column_stride(kIndex) == 1 && p.map.rank == 1 && p.map.stride[0] == bytes &&
+                reinterpret_cast<uintptr_t>(p.data) % static_cast<uintptr_t>(word) == 0;
+  for (int d = 0; d < grid.rank - 1; ++d) packed = packed && grid.dims[d].stride[kIndex] % elements == 0;
+  return packed;
+}
+
 // `e` has its grid.
 template <class Queue>
 Status RunElements(Queue& queue, const CudaParameters& p, CudaElements e) {
@@ -42,7 +52,8 @@ Status RunElements(Queue& queue, const CudaParameters& p, CudaElements e) {
   const bool position = e.position >= 0 && e.grid.column_stride(e.position) != 0;
   e.vectors = !position && e.grid.columns() % elements == 0 && e.grid.column_stride(kX) == x_bytes &&
               e.grid.column_stride(kY) == 1 && AlignedElements(e, kX, 16, 1) &&
-              AlignedElements(e, kY, elements / per_byte, per_byte);
+              AlignedElements(e, kY, elements / per_byte, per_byte) && PackedParameter(p.scale, e.grid, elements) &&
+              PackedParameter(p.zero, e.grid, elements);
   const CudaShape shape = CutElements(queue.traits, 8192, e.vectors ? elements : per_byte, &e);
   return LaunchQuantize(queue, p, e, shape);
 }

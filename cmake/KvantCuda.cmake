@@ -1,0 +1,86 @@
+# libkvant_cuda: the operators on CUDA devices. Built with KVANT_CUDA; nvcc 12.4 or newer, devices from sm_80 on.
+
+if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+  # Machine code for what ships today, and PTX for what comes.
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 86-real 89-real 90-real 100
+      CACHE STRING "Architectures that libkvant_cuda has code for")
+endif()
+if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER AND CMAKE_CXX_COMPILER_LAUNCHER)
+  set(CMAKE_CUDA_COMPILER_LAUNCHER "${CMAKE_CXX_COMPILER_LAUNCHER}")
+endif()
+enable_language(CUDA)
+if(NOT CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA" OR CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4)
+  message(FATAL_ERROR "KVANT_CUDA needs nvcc 12.4 or newer; this is ${CMAKE_CUDA_COMPILER_ID} "
+                      "${CMAKE_CUDA_COMPILER_VERSION}.")
+endif()
+if(CMAKE_CUDA_FLAGS MATCHES "use_fast_math|-fmad[= ]true|-ftz[= ]true|-prec-div[= ]false")
+  message(FATAL_ERROR "kvant's results must not depend on the compiler: remove ${CMAKE_MATCH_0} from CMAKE_CUDA_FLAGS.")
+endif()
+
+if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION) # CMake before 3.26 thinks that nvcc has no C++20
+  set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+  set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+  list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
+endif()
+set(CMAKE_CUDA_STANDARD 20)
+set(CMAKE_CUDA_EXTENSIONS OFF)
+
+add_library(kvant_cuda SHARED)
+add_library(kvant::cuda ALIAS kvant_cuda)
+set_target_properties(kvant_cuda PROPERTIES EXPORT_NAME cuda CUDA_RUNTIME_LIBRARY Static)
+if(NOT SKBUILD)
+  set_target_properties(kvant_cuda PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
+endif()
+target_sources(kvant_cuda PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
+                                 FILES "${PROJECT_SOURCE_DIR}/kvant/kvant_cuda.h" "${PROJECT_SOURCE_DIR}/kvant/c_api_cuda.h")
+target_link_libraries(kvant_cuda PUBLIC kvant PRIVATE $<BUILD_INTERFACE:kvant_fmt>)
+target_compile_features(kvant_cuda PUBLIC cxx_std_20)
+
+# Each operation rounds once; PTX is kept readable in the library for scripts/check_ptx.py.
+function(kvant_cuda_flags target)
+  target_compile_options(
+    ${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-prec-div=true;-prec-sqrt=true;-ftz=false>"
+                      "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=cross-execution-space-call;--no-compress;-diag-suppress=20012>")
+endfunction()
+kvant_cuda_flags(kvant_cuda)
+
+# The files of a folder that libkvant_cuda, its tests and its benchmark are made of (KvantTargets.cmake has the names).
+function(kvant_add_cuda name)
+  set(sources ${ARGN})
+  set(tests ${ARGN})
+  set(benches ${ARGN})
+  list(FILTER tests INCLUDE REGEX "_test\\.cc$")
+  list(FILTER benches INCLUDE REGEX "_bench\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "_(test|bench)\\.cc$")
+  target_sources(kvant_cuda PRIVATE ${sources})
+  foreach(header IN LISTS sources)
+    cmake_path(GET header PARENT_PATH folder)
+    if(EXISTS "${folder}/cuda.h")
+      target_sources(kvant_cuda PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}" FILES "${folder}/cuda.h")
+      break()
+    endif()
+  endforeach()
+  if(NOT KVANT_DEVELOPER_MODE)
+    return()
+  endif()
+  if((tests OR benches) AND NOT TARGET kvant_cuda_testing)
+    add_library(kvant_cuda_testing STATIC "${PROJECT_SOURCE_DIR}/kvant/testing/cuda_memory.cu"
+                                          "${PROJECT_SOURCE_DIR}/kvant/testing/cuda_lanes.cu")
+    kvant_cuda_flags(kvant_cuda_testing)
+    target_link_libraries(kvant_cuda_testing PUBLIC kvant_cuda)
+  endif()
+  if(tests)
+    kvant_add_test(${name}_cuda_test CUDA SOURCES ${tests} LIBS kvant_cuda kvant_cuda_testing)
+    if(NOT TARGET kvant_cuda_tests)
+      add_custom_target(kvant_cuda_tests)
+    endif()
+    add_dependencies(kvant_cuda_tests ${name}_cuda_test)
+  endif()
+  if(benches)
+    if(NOT TARGET kvant_cuda_bench)
+      add_executable(kvant_cuda_bench "${PROJECT_SOURCE_DIR}/kvant/testing/cuda_bench.cc")
+      target_link_libraries(kvant_cuda_bench PRIVATE kvant_cuda kvant_cuda_testing fmt::fmt-header-only)
+    endif()
+    target_sources(kvant_cuda_bench PRIVATE ${benches})
+  endif()
+endfunction()
