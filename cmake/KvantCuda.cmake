@@ -34,13 +34,17 @@ endif()
 target_sources(kvant_cuda PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
                                  FILES "${PROJECT_SOURCE_DIR}/kvant/kvant_cuda.h" "${PROJECT_SOURCE_DIR}/kvant/c_api_cuda.h")
 target_link_libraries(kvant_cuda PUBLIC kvant PRIVATE $<BUILD_INTERFACE:kvant_fmt>)
+target_sources(kvant_cuda PRIVATE "${PROJECT_SOURCE_DIR}/kvant/core/fmt.cc")
 target_compile_features(kvant_cuda PUBLIC cxx_std_20)
+if(NOT KVANT_SANITIZE)
+  target_link_options(kvant_cuda PRIVATE -Wl,--no-undefined)
+endif()
 
-# Each operation rounds once; PTX is kept readable in the library for scripts/check_ptx.py.
+# Each operation rounds once; for developers the PTX in the library is text, which scripts/check_ptx.py reads.
 function(kvant_cuda_flags target)
   target_compile_options(
     ${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-fmad=false;-prec-div=true;-prec-sqrt=true;-ftz=false>"
-                      "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=cross-execution-space-call;--no-compress;-diag-suppress=20012>")
+                      "$<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr;-Werror=cross-execution-space-call;$<$<BOOL:${KVANT_DEVELOPER_MODE}>:--no-compress>;-diag-suppress=20012>")
 endfunction()
 kvant_cuda_flags(kvant_cuda)
 

@@ -7,11 +7,12 @@ set -euo pipefail
 
 dir=$(realpath -m "${1:?usage: carry_deps.sh DIR [--tools]}")
 mkdir -p "$dir/debs"
-(cd "$dir/debs" && apt-get -q download libhwy-dev libhwy1 libfmt-dev libgtest-dev)
+(cd "$dir/debs" && apt-get -q download libhwy-dev libhwy1 libfmt-dev libfmt9 libgtest-dev)
 for deb in "$dir"/debs/*.deb; do dpkg -x "$deb" "$dir"; done
 rm -rf "$dir/debs" "$dir/usr/share/doc" "$dir/usr/src"
 if [ "${2:-}" = --tools ]; then
   python3 -m pip install -q --disable-pip-version-check --no-deps --no-compile --upgrade --target "$dir/python" cmake ninja
-  rm -rf "$dir"/python/cmake/data/{doc,bin/cpack} "$dir"/python/bin/c*
+  rm -rf "$dir"/python/cmake/data/{doc,bin/cpack,share/cmake-*/Help} "$dir"/python/bin/c*
+  strip "$dir"/python/cmake/data/bin/*
 fi
 du -sh "$dir"

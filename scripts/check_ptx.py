@@ -18,6 +18,7 @@ from pathlib import Path
 # Who may use MulAdd and NegMulAdd: exp, the correction of quotients, and what defines or tests these verbs.
 ALLOWED = re.compile(
     r"^kvant/numerics/(swish\.inc|quotient\.inc|lanes_[a-z_]+[-a-z]*\.(h|cuh)|quad_lanes-inl\.h|[a-z_]*test\.cc)$"
+    r"|^kvant/testing/cuda_lanes\.cuh$"
 )
 FORBIDDEN = re.compile(r"\b\w+(?:\.\w+)*\.(?:approx|full|ftz)\b[\w.]*")
 FUSED = re.compile(r"\b(?:fma|mad)\.(?:rn|rz|rm|rp)\.(?:ftz\.)?f(?:16|32|64)\w*")

@@ -1,6 +1,7 @@
 // dynamic_quant on a device against the formulas, byte by byte.
 #include "kvant/ops/dynamic_quant/cuda.h"
 
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,7 @@ using namespace testing;  // NOLINT(google-build-using-namespace): the whole of 
 
 class DynamicQuantCuda : public CudaTest {};
 
-std::string Run(RowwiseProblem& p, bool workspace = true) {
+std::string RunOnDevice(RowwiseProblem& p, bool workspace = true) {
   OnDevice device;
   DynamicQuantArgs args = p.DynamicArgs();
   args.x = device(p.x);
@@ -32,7 +33,7 @@ std::string Run(RowwiseProblem& p, bool workspace = true) {
 
 std::string Check(RowwiseProblem& p, const RowwiseProblem::Expected& expected, bool workspace = true) {
   p.Reset();
-  if (std::string text = Run(p, workspace); !text.empty()) return text;
+  if (std::string text = RunOnDevice(p, workspace); !text.empty()) return text;
   if (std::string text = p.Compare(expected); !text.empty()) return p.Describe() + ": " + text;
   return p.NothingElseWritten() ? "" : p.Describe() + ": more than the results was written";
 }
@@ -89,6 +90,41 @@ TEST_F(DynamicQuantCuda, RunsAreAlike) {
   }
 }
 
+// More than 2^31 elements, and far more than 65,535 rows; all rows of x are one.
+TEST_F(DynamicQuantCuda, LargeTensors) {
+  Rng rng(106);
+  constexpr int64_t kColumns = 1024, kRows = (int64_t{1} << 21) + 77;
+  RowwiseProblem p;
+  p.x = TestTensor(DType::kFloat16, {1, kColumns}, rng);
+  p.MakeOutputs(rng);
+  FillX(p, rng);
+  const RowwiseProblem::Expected expected = p.Expect();
+  ASSERT_EQ(Check(p, expected), "");
+  const std::vector<uint8_t> row = p.y.Bytes();
+  OnDevice device;
+  CudaMemory y(kRows * kColumns), scale(kRows * 4), offset(kRows * 4);
+  y.Fill(0x77);
+  DynamicQuantArgs args = p.DynamicArgs();
+  const TensorView x = device(p.x);
+  args.x = ConstTensorView(x.data(), DType::kFloat16, {kRows, kColumns}, {0, 1});
+  args.y = TensorView(y.data(), DType::kInt8, {kRows, kColumns});
+  args.scale = TensorView(scale.data(), DType::kFloat32, {kRows});
+  args.offset = TensorView(offset.data(), DType::kFloat32, {kRows});
+  args.x.set_device(Device::kCuda);
+  for (TensorView* t : {&args.y, &args.scale, &args.offset}) t->set_device(Device::kCuda);
+  ASSERT_TRUE(cuda::DynamicQuant(args).ok());
+  CudaWait();
+  std::vector<uint8_t> codes(static_cast<size_t>(kRows * kColumns));
+  std::vector<float> scales(kRows);
+  y.Download(codes.data());
+  scale.Download(scales.data());
+  for (int64_t r = 0; r < kRows; ++r) {
+    const auto at = static_cast<size_t>(r);
+    ASSERT_EQ(std::memcmp(codes.data() + at * kColumns, row.data(), kColumns), 0) << "row " << r;
+    ASSERT_EQ(scales[at], p.scale.Get<float>(0)) << "row " << r;
+  }
+}
+
 TEST_F(DynamicQuantCuda, BadGroupsAreTold) {
   Rng rng(104);
   RowwiseProblem p;
@@ -101,7 +137,7 @@ TEST_F(DynamicQuantCuda, BadGroupsAreTold) {
   p.group_index->Keep();
   p.MakeOutputs(rng);
   FillX(p, rng);
-  ASSERT_EQ(Run(p), "");
+  ASSERT_EQ(RunOnDevice(p), "");
   EXPECT_EQ(cuda::CheckErrors().message(), "dynamic_quant: group_index ends at 4, but x has 6 rows");
   EXPECT_TRUE(cuda::CheckErrors().ok());
   EXPECT_TRUE(p.NothingElseWritten());

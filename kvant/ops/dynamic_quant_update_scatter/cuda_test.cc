@@ -27,7 +27,7 @@ Tables Take(FusedProblem& p) {
   return t;
 }
 
-Status Run(FusedProblem& p) {
+Status RunOnDevice(FusedProblem& p) {
   OnDevice device;
   DynamicQuantUpdateScatterArgs args = p.Args();
   args.updates = device(p.rows.updates);
@@ -51,7 +51,7 @@ TEST_F(FusedCuda, AnyProblem) {
     FusedProblem p = RandomFused(rng, tables[static_cast<size_t>(i) % 3]);
     ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
     const Tables expected = Take(p);
-    const Status status = Run(p);
+    const Status status = RunOnDevice(p);
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_EQ(Take(p), expected) << p.Describe();
   }
@@ -72,7 +72,7 @@ TEST_F(FusedCuda, BadIndicesAreTold) {
   ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
   const Tables expected = Take(p);
   p.rows.policy = IndexPolicy::kError;
-  ASSERT_TRUE(Run(p).ok());
+  ASSERT_TRUE(RunOnDevice(p).ok());
   EXPECT_EQ(Take(p), expected);
   EXPECT_EQ(cuda::CheckErrors().message(),
             "dynamic_quant_update_scatter_: indices[1] is 12, expected 0 to 11, or -1 for padding");
