@@ -8,6 +8,12 @@ install(TARGETS kvant EXPORT kvantTargets
 if(TARGET kvant_torch)
   install(TARGETS kvant_torch EXPORT kvantTargets)
 endif()
+if(TARGET kvant_cuda)
+  install(TARGETS kvant_cuda EXPORT kvantTargets FILE_SET HEADERS)
+endif()
+if(TARGET kvant_torch_cuda)
+  install(TARGETS kvant_torch_cuda EXPORT kvantTargets)
+endif()
 if(SKBUILD)
   # A wheel carries Highway, under the name that the loader looks for.
   get_target_property(hwy_location hwy::hwy LOCATION)

@@ -3,6 +3,9 @@
 #   test.cc, *_test.cc     one GoogleTest program per folder, <folder>_test
 #   bench.cc, *_bench.cc   the one program kvant_bench
 #   torch.cc               not part of the library
+#   cuda*_test.cc          with KVANT_CUDA the GoogleTest program <folder>_cuda_test, which needs a device
+#   cuda*_bench.cc         with KVANT_CUDA part of kvant_cuda_bench
+#   other cuda*.cc, *.cu   with KVANT_CUDA libkvant_cuda
 #   any other .cc          the library
 #
 # A file that is added or removed is noticed by the next build.
@@ -14,14 +17,19 @@ endfunction()
 
 # kvant_add_test(name SOURCES ... [LIBS ...]): a GoogleTest program whose cases CTest knows one by one. Tests find files of
 # the repository under the string KVANT_SOURCE_DIR and may use the library's insides.
+# Their label is "cpp", or "cuda" with CUDA.
 function(kvant_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "CUDA" "" "SOURCES;LIBS")
+  set(label cpp)
+  if(arg_CUDA)
+    set(label cuda)
+  endif()
   add_executable(${name} ${arg_SOURCES})
   target_link_libraries(${name} PRIVATE kvant ${arg_LIBS} hwy::hwy fmt::fmt-header-only GTest::gtest_main)
   target_compile_definitions(${name} PRIVATE KVANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/tests")
   # Threads that wait asleep: CTest runs several programs at once.
-  set(properties ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS cpp TIMEOUT 1200)
+  set(properties ENVIRONMENT "OMP_WAIT_POLICY=passive" LABELS ${label} TIMEOUT 1200)
   if(CMAKE_CROSSCOMPILING)  # whole programs, under emulation
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES ${properties} TIMEOUT 7200)
@@ -38,6 +46,13 @@ function(kvant_add_folder folder)
   cmake_path(GET path FILENAME name)
   file(GLOB sources CONFIGURE_DEPENDS "${path}/*.cc")
   kvant_vector_source_flags(${sources})
+  set(cuda_sources ${sources})
+  list(FILTER cuda_sources INCLUDE REGEX "/cuda[a-z0-9_]*\\.cc$")
+  list(FILTER sources EXCLUDE REGEX "/cuda[a-z0-9_]*\\.cc$")
+  if(KVANT_CUDA)
+    file(GLOB device_sources CONFIGURE_DEPENDS "${path}/*.cu")
+    kvant_add_cuda(${name} ${cuda_sources} ${device_sources})
+  endif()
   set(tests ${sources})
   set(benches ${sources})
   list(FILTER tests INCLUDE REGEX "[/_]test\\.cc$")
@@ -73,7 +88,7 @@ function(kvant_add_layer name)
   kvant_add_folder(${name})
 endfunction()
 
-# An operator: the folder kvant/ops/<name>, whose public header is <name>.h.
+# An operator: the folder kvant/ops/<name>, whose public headers are <name>.h and, with KVANT_CUDA, cuda.h.
 function(kvant_add_op name)
   kvant_public_headers("${PROJECT_SOURCE_DIR}/kvant/ops/${name}/${name}.h")
   kvant_add_folder(ops/${name})

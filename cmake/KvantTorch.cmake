@@ -32,3 +32,17 @@ target_link_libraries(kvant_torch PRIVATE kvant "${kvant_torch_cpu}")
 target_link_options(kvant_torch PRIVATE -Wl,--no-undefined)
 # torch's libraries are found where Python has loaded them from, or by the program that links this one.
 set_target_properties(kvant_torch PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
+
+# libkvant_torch_cuda: the same operators for CUDA tensors, whose schemas libkvant_torch has defined. A library of its own,
+# because it asks for symbols that only a PyTorch with CUDA has.
+if(KVANT_CUDA)
+  set(kvant_torch_cuda_sources ${kvant_torch_sources})
+  list(FILTER kvant_torch_cuda_sources EXCLUDE REGEX "/group_counts/torch\\.cc$") # for the host
+  add_library(kvant_torch_cuda SHARED ${kvant_torch_cuda_sources})
+  add_library(kvant::torch_cuda ALIAS kvant_torch_cuda)
+  set_target_properties(kvant_torch_cuda PROPERTIES EXPORT_NAME torch_cuda CXX_VISIBILITY_PRESET hidden
+                                                    VISIBILITY_INLINES_HIDDEN ON)
+  target_compile_definitions(kvant_torch_cuda PRIVATE TORCH_TARGET_VERSION=0x020b000000000000 KVANT_TORCH_CUDA)
+  target_include_directories(kvant_torch_cuda SYSTEM PRIVATE "${kvant_torch_include}")
+  target_link_libraries(kvant_torch_cuda PRIVATE kvant kvant_cuda "${kvant_torch_cpu}")
+endif()

@@ -133,7 +133,12 @@ TensorView ArgReader::Tensor(std::string_view name, const DLTensor* t) {
   const DType dtype = Type(name, t->dtype);
   if (!ok()) return {};
   const int device = t->device.device_type;
-  if (device != kDLCPU && device != kDLCUDAHost && device != kDLROCMHost) {
+  if (device_ == Device::kCuda) {
+    if (device != kDLCUDA) {
+      return invalid(
+          fmt::format("is on a device of DLPack type {}, expected memory of a CUDA device: {}", device, int{kDLCUDA}));
+    }
+  } else if (device != kDLCPU && device != kDLCUDAHost && device != kDLROCMHost) {
     return invalid(fmt::format("is on a device of DLPack type {}, expected memory of the host: {}, or pinned {} and {}",
                                device, int{kDLCPU}, int{kDLCUDAHost}, int{kDLROCMHost}));
   }
@@ -154,11 +159,15 @@ TensorView ArgReader::Tensor(std::string_view name, const DLTensor* t) {
     return invalid(
         fmt::format("is not aligned: the address of a {} is a multiple of {}", Name(dtype), ByteSize(dtype)));
   }
-  if (t->strides == nullptr || empty) return {data, dtype, shape};
+  const auto there = [this](TensorView view) {
+    view.set_device(device_);
+    return view;
+  };
+  if (t->strides == nullptr || empty) return there({data, dtype, shape});
   // Where an extent is 1 the stride may be any number, even one whose multiples overflow.
   int64_t strides[kMaxRank];
   for (int d = 0; d < t->ndim; ++d) strides[d] = t->shape[d] == 1 ? 1 : t->strides[d];
-  return {data, dtype, shape, std::span<const int64_t>(strides, shape.size())};
+  return there({data, dtype, shape, std::span<const int64_t>(strides, shape.size())});
 }
 
 void ArgReader::ExpectAbsent(std::string_view name, const DLTensor* t, std::string_view why) {

@@ -18,8 +18,9 @@ namespace kvant::c_api {
 class ArgReader {
  public:
   // `args`: a struct of this version, or of a later one that sets none of the fields it adds.
+  // Tensors have to be on `device`.
   template <class Args>
-  ArgReader(std::string_view op, const Args* args) : op_(op) {
+  ArgReader(std::string_view op, const Args* args, Device device = Device::kCpu) : op_(op), device_(device) {
     if (args == nullptr) {
       FailNull();
     } else {
@@ -30,7 +31,7 @@ class ArgReader {
   bool ok() const { return status_.ok(); }
   const Status& status() const { return status_; }
 
-  // The view of a tensor on the host; absent for NULL.
+  // The view of a tensor; absent for NULL.
   TensorView Tensor(std::string_view name, const DLTensor* t);
   DType Type(std::string_view name, DLDataType t);
 
@@ -46,6 +47,12 @@ class ArgReader {
   // `parallel` is storage that the result points to.
   ExecOptions Exec(const kvant_exec* exec, ParallelFor* parallel);
 
+  // A struct within the arguments, as the constructor judges them.
+  template <class Struct>
+  void CheckStruct(std::string_view prefix, const Struct* s) {
+    if (ok()) CheckSize(prefix, s->struct_size, sizeof(Struct), s);
+  }
+
  private:
   void Fail(Status status);
   void FailNull();
@@ -53,6 +60,7 @@ class ArgReader {
   int32_t CheckChoice(std::string_view name, int32_t value, int32_t last);
 
   std::string_view op_;
+  Device device_;
   Status status_;
 };
 
@@ -73,6 +81,12 @@ QuantScatterArgs Convert(ArgReader&, const kvant_quant_scatter_args&);
 DynamicQuantUpdateScatterArgs Convert(ArgReader&, const kvant_dynamic_quant_update_scatter_args&);
 DequantizeGatherArgs Convert(ArgReader&, const kvant_dequantize_gather_args&);
 DequantSwigluQuantArgs Convert(ArgReader&, const kvant_dequant_swiglu_quant_args&);
+
+// The structs that serve two operators, as the one in place takes them.
+struct InPlace {
+  ScatterUpdateInPlaceArgs operator()(ArgReader&, const kvant_scatter_update_args&) const;
+  QuantScatterInPlaceArgs operator()(ArgReader&, const kvant_quant_scatter_args&) const;
+};
 
 DLDataType ToDLPack(DType dtype);
 

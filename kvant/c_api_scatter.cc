@@ -73,18 +73,6 @@ Args ConvertQuantScatter(ArgReader& read, const kvant_quant_scatter_args& a) {
 
 constexpr std::string_view kNoOut = "self is written in place";
 
-// The structs that serve two operators, as the one in place takes them.
-struct InPlace {
-  ScatterUpdateInPlaceArgs operator()(ArgReader& read, const kvant_scatter_update_args& a) const {
-    read.ExpectAbsent("out", a.out, kNoOut);
-    return ConvertScatterUpdate<ScatterUpdateInPlaceArgs>(read, a);
-  }
-  QuantScatterInPlaceArgs operator()(ArgReader& read, const kvant_quant_scatter_args& a) const {
-    read.ExpectAbsent("out", a.out, kNoOut);
-    return ConvertQuantScatter<QuantScatterInPlaceArgs>(read, a);
-  }
-};
-
 CacheUpdate ConvertSecond(ArgReader& read, const kvant_cache_update& c) {
   return {.updates = read.Tensor("second.updates", c.updates),
           .var = read.Tensor("second.var", c.var),
@@ -93,6 +81,16 @@ CacheUpdate ConvertSecond(ArgReader& read, const kvant_cache_update& c) {
 }
 
 }  // namespace
+
+ScatterUpdateInPlaceArgs InPlace::operator()(ArgReader& read, const kvant_scatter_update_args& a) const {
+  read.ExpectAbsent("out", a.out, kNoOut);
+  return ConvertScatterUpdate<ScatterUpdateInPlaceArgs>(read, a);
+}
+
+QuantScatterInPlaceArgs InPlace::operator()(ArgReader& read, const kvant_quant_scatter_args& a) const {
+  read.ExpectAbsent("out", a.out, kNoOut);
+  return ConvertQuantScatter<QuantScatterInPlaceArgs>(read, a);
+}
 
 ScatterUpdateArgs Convert(ArgReader& read, const kvant_scatter_update_args& a) {
   auto args = ConvertScatterUpdate<ScatterUpdateArgs>(read, a);

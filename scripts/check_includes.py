@@ -36,7 +36,7 @@ LIBRARIES = [
     (r"^(gtest|gmock)/", r"[/_]test\.cc$|test_util[a-z_]*\.h$|^kvant/testing/|^tests/", "GoogleTest is for tests"),
     (r"^benchmark/", r"[/_]bench\.cc$|bench_util[a-z_]*\.h$", "Google Benchmark is for benchmarks"),
     (r"^(CLI/|nlohmann/)", r"^cli/", "CLI11 and nlohmann-json are for cli/"),
-    (r"(^|/)dlpack\.h$", r"^kvant/c_api|^python/|torch\.cc$|^tests/", "DLPack is for the C API and bindings"),
+    (r"(^|/)dlpack\.h$", r"^kvant/(cuda_)?c_api|^python/|torch\.cc$|^tests/", "DLPack is for the C API and bindings"),
 ]
 
 

@@ -6,6 +6,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "kvant/core/macros.h"
+
 namespace kvant {
 
 struct Float16 {
@@ -15,11 +17,13 @@ struct BFloat16 {
   uint16_t bits;
 };
 
-inline float ToFloat32(float v) { return v; }
+KVANT_HOST_DEVICE inline float ToFloat32(float v) { return v; }
 
-inline float ToFloat32(BFloat16 v) { return std::bit_cast<float>(static_cast<uint32_t>(v.bits) << 16); }
+KVANT_HOST_DEVICE inline float ToFloat32(BFloat16 v) {
+  return std::bit_cast<float>(static_cast<uint32_t>(v.bits) << 16);
+}
 
-inline float ToFloat32(Float16 v) {
+KVANT_HOST_DEVICE inline float ToFloat32(Float16 v) {
   const uint32_t sign = static_cast<uint32_t>(v.bits & 0x8000) << 16;
   const uint32_t exponent = (v.bits >> 10) & 0x1F;
   const uint32_t fraction = v.bits & 0x3FF;
@@ -32,22 +36,22 @@ inline float ToFloat32(Float16 v) {
 }
 
 template <class T>
-T FromFloat32(float v);
+KVANT_HOST_DEVICE T FromFloat32(float v);
 
 template <>
-inline float FromFloat32<float>(float v) {
+KVANT_HOST_DEVICE inline float FromFloat32<float>(float v) {
   return v == v ? v : std::bit_cast<float>(0x7FC00000u);
 }
 
 template <>
-inline BFloat16 FromFloat32<BFloat16>(float v) {
+KVANT_HOST_DEVICE inline BFloat16 FromFloat32<BFloat16>(float v) {
   if (v != v) return {0x7FC0};
   const uint32_t bits = std::bit_cast<uint32_t>(v);
   return {static_cast<uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16)};
 }
 
 template <>
-inline Float16 FromFloat32<Float16>(float v) {
+KVANT_HOST_DEVICE inline Float16 FromFloat32<Float16>(float v) {
   if (v != v) return {0x7E00};
   const uint32_t bits = std::bit_cast<uint32_t>(v);
   const uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000);

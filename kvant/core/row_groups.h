@@ -3,9 +3,10 @@
 #define KVANT_CORE_ROW_GROUPS_H_
 
 #include <cstdint>
-#include <string>
 #include <string_view>
 
+#include "kvant/core/index_fault.h"
+#include "kvant/core/macros.h"
 #include "kvant/core/status.h"
 #include "kvant/core/tensor.h"
 
@@ -15,6 +16,7 @@ namespace kvant {
 // the caller's memory.
 class RowGroups {
  public:
+  RowGroups() = default;
   // `ends`: int32 or int64, one dimension, any stride; an absent tensor is no groups.
   explicit RowGroups(const ConstTensorView& ends) : data_(ends.data()), wide_(ends.dtype() == DType::kInt64) {
     if (!ends.present()) return;
@@ -22,14 +24,14 @@ class RowGroups {
     stride_ = ends.stride(0);
   }
 
-  int64_t size() const { return size_; }
+  KVANT_HOST_DEVICE int64_t size() const { return size_; }
 
-  int64_t end(int64_t i) const {
+  KVANT_HOST_DEVICE int64_t end(int64_t i) const {
     return wide_ ? static_cast<const int64_t*>(data_)[i * stride_] : static_cast<const int32_t*>(data_)[i * stride_];
   }
 
   // The first group whose end is greater than row; size() when there is none. Needs ends that Check accepts.
-  int64_t GroupOf(int64_t row) const {
+  KVANT_HOST_DEVICE int64_t GroupOf(int64_t row) const {
     int64_t first = 0, count = size_;
     while (count > 0) {
       const int64_t half = count / 2;
@@ -43,36 +45,32 @@ class RowGroups {
     return first;
   }
 
+  // What is wrong with end i of groups that have to end at `rows`; kNone if nothing is.
+  KVANT_HOST_DEVICE IndexFault FaultAt(int64_t i, int64_t rows) const {
+    const int64_t value = end(i), previous = i == 0 ? 0 : end(i - 1);
+    if (value < 0 || value > rows) return {FaultKind::kEndOutside, i, value, 0, rows};
+    if (value < previous) return {FaultKind::kEndDecreases, i, value, previous, rows};
+    if (i == size_ - 1 && value != rows) return {FaultKind::kEndsShort, i, value, 0, rows};
+    return {};
+  }
+  // The same of having none.
+  KVANT_HOST_DEVICE IndexFault FaultOfNone(int64_t rows) const {
+    if (size_ != 0 || rows == 0) return {};
+    return {FaultKind::kEndsEmpty, 0, 0, 0, rows};
+  }
+
   // kOutOfRange unless the ends never decrease, lie within [0, rows] and end at rows. Names the first offender.
   Status Check(std::string_view op, int64_t rows) const {
-    const auto error = [op](const std::string& text) {
-      return Status::OutOfRange(std::string(op).append(": group_index").append(text));
-    };
-    const auto at = [](int64_t i) { return '[' + std::to_string(i) + ']'; };
-    const auto x_has = [rows] { return ", but x has " + std::to_string(rows) + (rows == 1 ? " row" : " rows"); };
-    int64_t previous = 0;
-    for (int64_t i = 0; i < size_; ++i) {
-      const int64_t value = end(i);
-      if (value < 0 || value > rows) {
-        return error(at(i) + " is " + std::to_string(value) + ", outside the 0.." + std::to_string(rows) +
-                     " rows of x");
-      }
-      if (value < previous) {
-        return error(at(i) + " is " + std::to_string(value) + ", but group_index" + at(i - 1) + " is " +
-                     std::to_string(previous) + ": cumulative end rows cannot decrease");
-      }
-      previous = value;
-    }
-    if (size_ == 0 && rows != 0) return error(" is empty" + x_has());
-    if (previous != rows) return error(" ends at " + std::to_string(previous) + x_has());
-    return {};
+    IndexFault fault = FaultOfNone(rows);
+    for (int64_t i = 0; i < size_ && fault.kind == FaultKind::kNone; ++i) fault = FaultAt(i, rows);
+    return Describe(op, fault);
   }
 
  private:
-  const void* data_;
+  const void* data_ = nullptr;
   int64_t size_ = 0;
   int64_t stride_ = 0;
-  bool wide_;
+  bool wide_ = false;
 };
 
 }  // namespace kvant

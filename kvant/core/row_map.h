@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kvant/core/macros.h"
 #include "kvant/core/tensor.h"
 
 namespace kvant {
@@ -39,13 +40,22 @@ struct RowMap {
     for (int d = 0; d < t.rank() - dropped; ++d) Append(t.shape(d), t.stride(d) * ByteSize(t.dtype()));
   }
 
-  int64_t At(int64_t index) const { return rank <= 1 ? (rank == 0 ? 0 : index * stride[0]) : AtGeneral(index); }
+  KVANT_HOST_DEVICE int64_t At(int64_t index) const {
+    return rank <= 1 ? (rank == 0 ? 0 : index * stride[0]) : AtGeneral(index);
+  }
   // Whether consecutive indices are always the same number of bytes apart, and how many.
   bool regular() const { return rank <= 1; }
   int64_t step() const { return rank == 0 ? 0 : stride[0]; }
 
  private:
-  int64_t AtGeneral(int64_t index) const;
+  KVANT_HOST_DEVICE int64_t AtGeneral(int64_t index) const {
+    int64_t offset = 0;
+    for (int d = rank - 1; d > 0; --d) {
+      offset += index % shape[d] * stride[d];
+      index /= shape[d];
+    }
+    return offset + index * stride[0];
+  }
 };
 
 }  // namespace kvant

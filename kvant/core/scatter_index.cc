@@ -1,13 +1,7 @@
 #include "kvant/core/scatter_index.h"
 
-#include <fmt/core.h>
-
-#include <string>
-
 namespace kvant {
 namespace {
-
-constexpr int64_t kPadding = -1;
 
 // firsts * positions, both at least 0, or 2^63 where that is more than 64-bit values can name.
 uint64_t Slots(int64_t firsts, int64_t positions) {
@@ -28,18 +22,6 @@ ScatterIndex::ScatterIndex(const ConstTensorView& indices, const ScatterGeometry
       slots_(Slots(geometry.firsts, geometry.positions)),
       geometry_(geometry) {}
 
-bool ScatterIndex::IsPadding(int64_t i) const {
-  const int64_t value = Load(i * stride_);
-  switch (geometry_.mode) {
-    case IndexMode::kSlot:
-      return value == kPadding;
-    case IndexMode::kPair:
-      return value == kPadding || Load(i * stride_ + component_stride_) == kPadding;
-    default:
-      return false;
-  }
-}
-
 Status ScatterIndex::Check(std::string_view op, ScatterFacts* facts) const {
   ScatterFacts found;
   // Where the update before ends. Batch updates never meet.
@@ -47,7 +29,7 @@ Status ScatterIndex::Check(std::string_view op, ScatterFacts* facts) const {
   for (int64_t i = 0; i < geometry_.updates; ++i) {
     ScatterPlace place;
     if (!Decode(i, &place)) {
-      if (policy_ == IndexPolicy::kError && !IsPadding(i)) return Describe(op, i);
+      if (const IndexFault fault = FaultAt(i); fault.kind != FaultKind::kNone) return Describe(op, fault);
       found.skips = true;
       continue;
     }
@@ -56,24 +38,6 @@ Status ScatterIndex::Check(std::string_view op, ScatterFacts* facts) const {
   }
   if (facts != nullptr) *facts = found;
   return {};
-}
-
-Status ScatterIndex::Describe(std::string_view op, int64_t i) const {
-  int64_t value = Load(i * stride_);
-  uint64_t legal = geometry_.mode == IndexMode::kSlot ? slots_ : starts_;
-  std::string at = fmt::format("{}", i);
-  if (geometry_.mode == IndexMode::kPair) {
-    const bool first_is_legal = static_cast<uint64_t>(value) < static_cast<uint64_t>(geometry_.firsts);
-    if (first_is_legal) {
-      value = Load(i * stride_ + component_stride_);
-    } else {
-      legal = static_cast<uint64_t>(geometry_.firsts);
-    }
-    at += first_is_legal ? ", 1" : ", 0";
-  }
-  const std::string range = legal == 0 ? "nothing" : legal == 1 ? "0" : fmt::format("0 to {}", legal - 1);
-  return Status::OutOfRange(fmt::format("{}: indices[{}] is {}, expected {}{}", op, at, value, range,
-                                        geometry_.mode == IndexMode::kBatch ? "" : ", or -1 for padding"));
 }
 
 }  // namespace kvant

@@ -7,7 +7,9 @@
 #include <cstdint>
 #include <string_view>
 
+#include "kvant/core/index_fault.h"
 #include "kvant/core/index_mode.h"
+#include "kvant/core/macros.h"
 #include "kvant/core/status.h"
 #include "kvant/core/tensor.h"
 
@@ -45,7 +47,7 @@ class ScatterIndex {
   ScatterIndex(const ConstTensorView& indices, const ScatterGeometry& geometry, IndexPolicy policy);
 
   // False: update i is to be skipped, because it is padding or points outside. Any value may be there.
-  bool Decode(int64_t i, ScatterPlace* place) const {
+  KVANT_HOST_DEVICE bool Decode(int64_t i, ScatterPlace* place) const {
     const int64_t value = Load(i * stride_);
     switch (geometry_.mode) {
       case IndexMode::kSlot:
@@ -61,19 +63,41 @@ class ScatterIndex {
     }
   }
 
+  // Why update i is skipped, if that is an error under the policy; kNone if it is not. `i` is one that Decode refuses.
+  KVANT_HOST_DEVICE IndexFault FaultAt(int64_t i) const {
+    if (policy_ == IndexPolicy::kSkip || IsPadding(i)) return {};
+    const int64_t value = Load(i * stride_);
+    const auto starts = static_cast<int64_t>(starts_);
+    switch (geometry_.mode) {
+      case IndexMode::kSlot:
+        return {FaultKind::kSlot, i, value, static_cast<int64_t>(slots_), 0};
+      case IndexMode::kPair:
+        if (static_cast<uint64_t>(value) >= static_cast<uint64_t>(geometry_.firsts)) {
+          return {FaultKind::kPairFirst, i, value, geometry_.firsts, 0};
+        }
+        return {FaultKind::kPairStart, i, Load(i * stride_ + component_stride_), starts, 0};
+      default:
+        return {FaultKind::kStart, i, value, starts, 0};
+    }
+  }
+
   // Scans all indices. Under kError fails with kOutOfRange if one is neither legal nor padding, and names the first of
   // them, its value and what is legal. `facts` may be null.
   Status Check(std::string_view op, ScatterFacts* facts) const;
 
-  const ScatterGeometry& geometry() const { return geometry_; }
+  KVANT_HOST_DEVICE const ScatterGeometry& geometry() const { return geometry_; }
 
  private:
-  int64_t Load(int64_t offset) const {
+  KVANT_HOST_DEVICE int64_t Load(int64_t offset) const {
     return wide_ ? static_cast<const int64_t*>(data_)[offset] : static_cast<const int32_t*>(data_)[offset];
   }
-  bool StartFits(int64_t start) const { return static_cast<uint64_t>(start) < starts_; }
-  bool IsPadding(int64_t i) const;
-  Status Describe(std::string_view op, int64_t i) const;
+  KVANT_HOST_DEVICE bool StartFits(int64_t start) const { return static_cast<uint64_t>(start) < starts_; }
+  KVANT_HOST_DEVICE bool IsPadding(int64_t i) const {
+    constexpr int64_t kPadding = -1;
+    if (geometry_.mode == IndexMode::kBatch) return false;
+    return Load(i * stride_) == kPadding ||
+           (geometry_.mode == IndexMode::kPair && Load(i * stride_ + component_stride_) == kPadding);
+  }
 
   const void* data_ = nullptr;
   int64_t stride_ = 0;

@@ -64,12 +64,12 @@ using L = VectorLanes;
 
 // Bits that are set where a quotient corrected once differs from the true one.
 KVANT_INLINE L::I DifferenceOnce(L::F x, L::F s, L::F inverse) {
-  return L::Xor(L::Bits(DivideBy<false>(x, s, inverse)), L::Bits(L::Div(x, s)));
+  return L::Xor(L::Bits(DivideBy<false, L>(x, s, inverse)), L::Bits(L::Div(x, s)));
 }
 
 // The same, of one corrected once or twice.
 KVANT_INLINE L::I Difference(L::F x, L::F s, L::F inverse) {
-  return L::Or(DifferenceOnce(x, s, inverse), L::Xor(L::Bits(DivideBy<true>(x, s, inverse)), L::Bits(L::Div(x, s))));
+  return L::Or(DifferenceOnce(x, s, inverse), L::Xor(L::Bits(DivideBy<true, L>(x, s, inverse)), L::Bits(L::Div(x, s))));
 }
 
 KVANT_INLINE L::F Inverse(L::F s) { return L::Div(L::Set(1), s); }

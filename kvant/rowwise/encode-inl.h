@@ -22,35 +22,10 @@ namespace HWY_NAMESPACE {
 #include "kvant/formats/hifloat8_quad.inc"
 #endif
 #include "kvant/numerics/affine.inc"
+#include "kvant/numerics/quotient.inc"
+#include "kvant/rowwise/encode.inc"
 
 using F = VectorLanes::F;
-
-// The correctly rounded quotient x / s from inverse = RN(1 / s), away from overflow and underflow. One correction is
-// enough for significands of 11 bits (all pairs were tried: numerics/division_test.cc); for 24 bits the first makes the
-// quotient faithful and the second exact.
-template <bool kTwice, class L = VectorLanes>
-KVANT_INLINE typename L::F DivideBy(typename L::F x, typename L::F s, typename L::F inverse) {
-  typename L::F q = L::Mul(x, inverse);
-  q = L::MulAdd(L::NegMulAdd(q, s, x), inverse, q);
-  if constexpr (kTwice) q = L::MulAdd(L::NegMulAdd(q, s, x), inverse, q);
-  return q;
-}
-
-// Codes of x' of which it is known that they stay in range. `lift` is a power of two that scale and inverse have too.
-template <Format kFormat, bool kAsymmetric, bool kTwice, class L>
-KVANT_INLINE typename L::I EncodeFast(typename L::F x, float lift, typename L::F scale, typename L::F inverse,
-                                      typename L::F offset) {
-  using Codec = CodecOf<L, kFormat>;
-  const typename L::F lifted = lift == 1.0f ? x : L::Mul(x, L::Set(lift));
-  const typename L::F q = DivideBy<kTwice, L>(lifted, scale, inverse);
-  if constexpr (kAsymmetric) {
-    return Codec::EncodeInRange(L::Add(q, offset));
-  } else if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
-    return Codec::EncodeInRangeWithSign(q, L::Bits(x));
-  } else {
-    return Codec::EncodeInRange(q);
-  }
-}
 
 // Elements to codes with the parameters of a row; L decides how many at a time. Holds scalars only: vectors of SVE
 // cannot be members, and the broadcasts leave the loop anyway.

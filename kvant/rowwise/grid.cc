@@ -39,13 +39,7 @@ void RunTask(void* arg, int task) {
 }  // namespace
 
 void Grid::Normalize(bool keep_last) {
-  int kept = 0;
-  for (int d = 0; d < rank; ++d) {
-    const bool last = keep_last && d == rank - 1;
-    if (dims[d].extent != 1 || last) dims[kept++] = dims[d];
-  }
-  rank = kept;
-  if (rank == 0) Add({1, {}});
+  DropOnes(keep_last);
   // Insertion from the left keeps equal strides in their order.
   for (int d = 1; d < rank - (keep_last ? 1 : 0); ++d) {
     const Dim dim = dims[d];
@@ -53,6 +47,21 @@ void Grid::Normalize(bool keep_last) {
     for (; at > 0 && Magnitude(dims[at - 1].stride[0]) < Magnitude(dim.stride[0]); --at) dims[at] = dims[at - 1];
     dims[at] = dim;
   }
+  Join(keep_last);
+}
+
+void Grid::DropOnes(bool keep_last) {
+  int kept = 0;
+  for (int d = 0; d < rank; ++d) {
+    const bool last = keep_last && d == rank - 1;
+    if (dims[d].extent != 1 || last) dims[kept++] = dims[d];
+  }
+  rank = kept;
+  if (rank == 0) Add({1, {}});
+}
+
+void Grid::Join(bool keep_last) {
+  DropOnes(keep_last);
   int joined = 0;
   for (int d = 1; d < rank; ++d) {
     if (Continues(dims[joined], dims[d])) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "kvant/core/exec.h"
+#include "kvant/core/macros.h"
 #include "kvant/core/tensor.h"
 
 namespace kvant {
@@ -30,12 +31,18 @@ struct Grid {
   // To be called once, after the last Add. With keep_last the last dimension stays the last one (its elements are
   // packed), and more may join it.
   void Normalize(bool keep_last);
+  // The half of it that keeps the order: leaves out extents of 1 (but the last dimension with keep_last) and joins
+  // dimensions that can be walked as one. Leaves at least one.
+  void Join(bool keep_last);
 
-  int64_t columns() const { return dims[rank - 1].extent; }
-  int64_t column_stride(int tensor) const { return dims[rank - 1].stride[tensor]; }
+  KVANT_HOST_DEVICE int64_t columns() const { return dims[rank - 1].extent; }
+  KVANT_HOST_DEVICE int64_t column_stride(int tensor) const { return dims[rank - 1].stride[tensor]; }
   // Of consecutive rows of a run; see GridRows.
   int64_t row_stride(int tensor) const { return rank < 2 ? 0 : dims[rank - 2].stride[tensor]; }
   int64_t rows() const;
+
+ private:
+  void DropOnes(bool keep_last);
 };
 
 // Visits rows in order, by runs with a constant distance in every tensor.

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kvant/core/macros.h"
 #include "kvant/rowwise/kernels.h"
 
 namespace kvant {
@@ -18,7 +19,7 @@ struct PathRule {
   float offset_from;  // smallest |offset|
   float slack;        // with parameters that are not the row's own: how far beyond its ends its codes may be
 
-  PathRule(Format format, bool asymmetric) : asymmetric(asymmetric) {
+  KVANT_HOST_DEVICE constexpr PathRule(Format format, bool asymmetric) : asymmetric(asymmetric) {
     // An asymmetric float format sees differences far below one unit of its offset, and the sign of a zero: -0 - 0 is
     // not what +0 - 0 is.
     const bool sensitive = asymmetric && !IsInteger(format);
@@ -29,7 +30,7 @@ struct PathRule {
   }
 
   // With scale and offset of the row itself, so that quotients are bounded by D, or R + |offset|.
-  Path For(float scale, float offset) const {
+  KVANT_HOST_DEVICE Path For(float scale, float offset) const {
     if (!(scale >= tiny_from && scale <= kScaleUpTo)) return Path::kExact;
     if (asymmetric) {
       const float magnitude = std::fabs(offset);

@@ -110,9 +110,6 @@ std::string ShapeText(std::span<const int64_t> shape) {
 Status DescribeAbsence(std::string_view op, NamedTensor t) {
   if (!t.tensor.present()) return Status::InvalidValue(fmt::format("{}: {} is missing", op, t.name));
   KVANT_RETURN_IF_ERROR(CheckRank(op, t));
-  if (t.tensor.device() != Device::kCpu) {
-    return Status::InvalidValue(fmt::format("{}: {} is on a CUDA device, expected a CPU tensor", op, t.name));
-  }
   if (t.tensor.data() == nullptr && t.tensor.elements() != 0) {
     return Status::InvalidValue(
         fmt::format("{}: {} has shape {} but no memory", op, t.name, ShapeText(t.tensor.shape())));
@@ -249,8 +246,20 @@ Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView&
   return {};
 }
 
+Status CheckDevice(std::string_view op, std::initializer_list<NamedTensor> tensors, Device device) {
+  for (const NamedTensor& t : tensors) {
+    if (!t.tensor.present() || t.tensor.device() == device) continue;
+    return Status::InvalidValue(device == Device::kCpu
+                                    ? fmt::format("{}: {} is on a CUDA device, expected a CPU tensor", op, t.name)
+                                    : fmt::format("{}: {} is on the CPU, expected a CUDA tensor", op, t.name));
+  }
+  return {};
+}
+
 Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outputs,
-                    std::initializer_list<NamedTensor> inputs) {
+                    std::initializer_list<NamedTensor> inputs, Device device) {
+  KVANT_RETURN_IF_ERROR(CheckDevice(op, inputs, device));
+  KVANT_RETURN_IF_ERROR(CheckDevice(op, outputs, device));
   constexpr int kMost = 24;  // no operator has as many
   if (inputs.size() + outputs.size() > kMost) return Status::InvalidValue(fmt::format("{}: too many tensors", op));
   const NamedTensor* tensors[kMost];

@@ -50,11 +50,11 @@ TensorSpec CodeSpec(const ConstTensorView& x, Format format, DType storage);
 // The dtype and shape of t.
 TensorSpec SpecOf(const ConstTensorView& t);
 
-// A tensor that must be there: on the CPU, with memory, of rank 0..kMaxRank.
+// A tensor that must be there: with memory, of rank 0..kMaxRank.
 Status DescribeAbsence(std::string_view op, NamedTensor t);
 inline Status CheckPresent(std::string_view op, NamedTensor t) {
   const ConstTensorView& v = t.tensor;
-  bool usable = v.rank() >= 0 && v.rank() <= kMaxRank && v.device() == Device::kCpu && v.data() != nullptr;
+  bool usable = v.rank() >= 0 && v.rank() <= kMaxRank && v.data() != nullptr;
   for (const int64_t extent : v.shape()) usable &= extent >= 0;
   return usable ? Status() : DescribeAbsence(op, t);
 }
@@ -62,9 +62,11 @@ inline Status CheckPresent(std::string_view op, NamedTensor t) {
 Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec);
 // Codes: shape and storage as CodeSpec says for one of the storages the format allows, packed dimension contiguous.
 Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView& x, Format format);
-// No output overlaps itself, another output or an input. Absent tensors are skipped.
+// All tensors are on one device. Absent ones are skipped.
+Status CheckDevice(std::string_view op, std::initializer_list<NamedTensor> tensors, Device device);
+// CheckDevice of all, and no output overlaps itself, another output or an input. Absent tensors are skipped.
 Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outputs,
-                    std::initializer_list<NamedTensor> inputs);
+                    std::initializer_list<NamedTensor> inputs, Device device = Device::kCpu);
 
 // "float16, bfloat16 or float32" if t's dtype is none of them.
 Status CheckFloat(std::string_view op, NamedTensor t);

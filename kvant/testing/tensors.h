@@ -148,6 +148,10 @@ class TestTensor {
     ForEach([&](int64_t i, uint8_t* p) { std::memcpy(p, all.data() + static_cast<size_t>(i) * bytes, bytes); });
   }
 
+  // All of the memory, gaps and guard bands included.
+  uint8_t* memory() { return memory_.data(); }
+  size_t memory_bytes() const { return memory_.size(); }
+
   // Remembers the memory as it is now; brings that back.
   void Keep() { kept_ = memory_; }
   void Reset() { memory_ = kept_; }

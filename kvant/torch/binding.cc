@@ -1,12 +1,19 @@
 #include "kvant/torch/binding.h"
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
+#include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/c/shim.h>
 
 #include <algorithm>
+#include <atomic>
 #include <limits>
 #include <stdexcept>
 #include <string>
+
+#if defined(KVANT_TORCH_CUDA)
+// A symbol of the CUDA side of libtorch, declared by the header only where CUDA's own headers are.
+extern "C" AOTITorchError aoti_torch_get_current_cuda_stream(int32_t device_index, void** stream);
+#endif
 
 namespace kvant::binding {
 namespace {
@@ -58,6 +65,7 @@ Dims DimsOf(const Tensor& t) {
   return {{shape.data(), shape.size()}, {strides.data(), strides.size()}};
 }
 
+#if !defined(KVANT_TORCH_CUDA)
 void RunOnTorchThreads(void*, int tasks, void (*body)(void* arg, int task), void* arg) {
   struct Job {
     void (*body)(void*, int);
@@ -71,6 +79,17 @@ void RunOnTorchThreads(void*, int tasks, void (*body)(void* arg, int task), void
       },
       &job));
 }
+#endif
+
+#if defined(KVANT_TORCH_CUDA)
+constexpr Device kDevice = Device::kCuda;
+int32_t CurrentDevice() { return torch::stable::accelerator::getCurrentDeviceIndex(); }
+int32_t DeviceType() { return aoti_torch_device_type_cuda(); }
+#else
+constexpr Device kDevice = Device::kCpu;
+int32_t CurrentDevice() { return 0; }
+int32_t DeviceType() { return aoti_torch_device_type_cpu(); }
+#endif
 
 Tensor Empty(std::span<const int64_t> shape, int32_t torch_dtype) {
   int64_t strides[kMaxRank];
@@ -81,7 +100,7 @@ Tensor Empty(std::span<const int64_t> shape, int32_t torch_dtype) {
   }
   AtenTensorHandle handle = nullptr;
   TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(shape.size()), shape.data(), strides,
-                                                  torch_dtype, aoti_torch_device_type_cpu(), 0, &handle));
+                                                  torch_dtype, DeviceType(), CurrentDevice(), &handle));
   return Tensor(handle);
 }
 
@@ -103,17 +122,53 @@ const char* PythonName(StatusCode code) {
 
 }  // namespace
 
+#if defined(KVANT_TORCH_CUDA)
+namespace {
+
+std::atomic<bool> g_deterministic = false;
+
+void SetDeterministic(bool deterministic) { g_deterministic = deterministic; }
+void CheckErrorsOfStream() { Check(cuda::CheckErrors(Exec().stream)); }
+
+STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+  m.def("_cuda_set_deterministic(bool deterministic) -> ()");
+  m.def("_cuda_check_errors() -> ()");
+}
+STABLE_TORCH_LIBRARY_IMPL(kvant, CompositeExplicitAutograd, m) {
+  m.impl("_cuda_set_deterministic", TORCH_BOX(&SetDeterministic));
+  m.impl("_cuda_check_errors", TORCH_BOX(&CheckErrorsOfStream));
+}
+
+}  // namespace
+#endif
+
 void Check(const Status& status) {
   if (!status.ok()) throw std::runtime_error(std::string(PythonName(status.code())) + ": " + status.message());
 }
 
-ExecOptions Exec() {
+#if defined(KVANT_TORCH_CUDA)
+CudaExec Exec(int64_t workspace_bytes) {
+  CudaExec exec;
+  void* stream = nullptr;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(CurrentDevice(), &stream));
+  exec.stream = static_cast<CUstream_st*>(stream);
+  exec.deterministic = g_deterministic;
+  if (workspace_bytes != 0) {
+    exec.memory = Empty(std::span<const int64_t>(&workspace_bytes, 1), aoti_torch_dtype_uint8());
+    exec.workspace = exec.memory->mutable_data_ptr();
+    exec.workspace_bytes = static_cast<size_t>(workspace_bytes);
+  }
+  return exec;
+}
+#else
+ExecOptions Exec(int64_t) {
   static thread_local ParallelFor threads = {.run = RunOnTorchThreads};
   uint32_t count = 1;
   TORCH_ERROR_CODE_CHECK(torch_get_num_threads(&count));
   threads.num_threads = static_cast<int>(count);
   return {.parallel = &threads};
 }
+#endif
 
 Tensor Empty(const TensorSpec& spec) { return Empty(spec.dims(), TorchDtype(spec.dtype)); }
 
@@ -123,15 +178,33 @@ TensorSpec StoredAs(DType storage, TensorSpec bytes) {
   return bytes;
 }
 
+// The dispatcher looks at some tensor; all of them have to be where the kernels are.
+void Reader::CheckDevice(const char* name, const Tensor& t) const {
+  const auto fail = [&](const std::string& text) {
+    Check(Status::InvalidValue(std::string(op_) + ": " + name + text));
+  };
+#if defined(KVANT_TORCH_CUDA)
+  if (!t.is_cuda()) return fail(" is not a CUDA tensor");
+  if (const int32_t device = t.get_device_index(); device != CurrentDevice()) {
+    fail(" is on cuda:" + std::to_string(device) +
+         ", but the current device is cuda:" + std::to_string(CurrentDevice()) + ": call it under torch.cuda.device");
+  }
+#else
+  if (!t.is_cpu()) fail(" is not a CPU tensor");
+#endif
+}
+
 ConstTensorView Reader::In(const char* name, const Tensor& t) const {
   const Dtypes* dtype = Find(TorchDtype(t));
   if (dtype == nullptr) {
     Check(
         Status::InvalidType(std::string(op_) + ": " + name + " is " + DtypeName(t) + ", a dtype kvant does not know"));
   }
-  if (!t.is_cpu()) Check(Status::InvalidValue(std::string(op_) + ": " + name + " is not a CPU tensor"));
+  CheckDevice(name, t);
   const Dims dims = DimsOf(t);
-  return {t.const_data_ptr(), dtype->kvant, dims.shape, dims.strides};
+  ConstTensorView view(t.const_data_ptr(), dtype->kvant, dims.shape, dims.strides);
+  view.set_device(kDevice);
+  return view;
 }
 
 ConstTensorView Reader::In(const char* name, const Maybe& t) const {
@@ -140,14 +213,19 @@ ConstTensorView Reader::In(const char* name, const Maybe& t) const {
 
 TensorView Reader::Out(const char* name, const Tensor& t) const {
   const ConstTensorView view = In(name, t);
-  return {t.mutable_data_ptr(), view.dtype(), view.shape(), view.strides()};
+  TensorView out(t.mutable_data_ptr(), view.dtype(), view.shape(), view.strides());
+  out.set_device(kDevice);
+  return out;
 }
 
 TensorView Reader::Out(const char* name, const Maybe& t) const { return t.has_value() ? Out(name, *t) : TensorView(); }
 
 TensorView Reader::OutBytes(const Tensor& t, DType stands_for) const {
+  CheckDevice("self", t);
   const Dims dims = DimsOf(t);
-  return {t.mutable_data_ptr(), stands_for, dims.shape, dims.strides};
+  TensorView out(t.mutable_data_ptr(), stands_for, dims.shape, dims.strides);
+  out.set_device(kDevice);
+  return out;
 }
 
 Reader::Bytes Reader::InBytes(const Tensor& self, const Tensor& updates) const {
@@ -159,10 +237,15 @@ Reader::Bytes Reader::InBytes(const Tensor& self, const Tensor& updates) const {
   const DType same_size[] = {DType::kUInt8, DType::kFloat16, DType::kInt32, DType::kInt64};
   const auto* stands_for = std::ranges::find(same_size, static_cast<int64_t>(size), ByteSize);
   if (stands_for == std::end(same_size)) In("self", self);  // says which dtype it is
+  CheckDevice("self", self);
+  CheckDevice("updates", updates);
   const Dims to = DimsOf(self);
   const Dims from = DimsOf(updates);
-  return {{self.const_data_ptr(), *stands_for, to.shape, to.strides},
-          {updates.const_data_ptr(), *stands_for, from.shape, from.strides}};
+  Bytes bytes{{self.const_data_ptr(), *stands_for, to.shape, to.strides},
+              {updates.const_data_ptr(), *stands_for, from.shape, from.strides}};
+  bytes.self.set_device(kDevice);
+  bytes.updates.set_device(kDevice);
+  return bytes;
 }
 
 Tensor Reader::EmptyLike(const Tensor& self) const {

@@ -15,6 +15,23 @@
 #include "kvant/formats/format.h"
 #include "kvant/rowwise/quant_mode.h"
 
+// Each torch.cc is compiled for libkvant_torch, with the schemas and the kernels of the CPU, and, with
+// KVANT_TORCH_CUDA, for libkvant_torch_cuda, with kernels alone: there Exec() is one of kvant::cuda, which chooses that
+// namespace's functions.
+#if defined(KVANT_TORCH_CUDA)
+#include "kvant/kvant_cuda.h"
+#define KVANT_TORCH_SCHEMAS(m) \
+  template <class Library>     \
+  [[maybe_unused]] void SchemasOfTheCpu(Library& m)
+#define KVANT_TORCH_KERNELS(m) STABLE_TORCH_LIBRARY_IMPL(kvant, CUDA, m)
+namespace kvant::binding {
+using namespace kvant::cuda;  // NOLINT(google-build-using-namespace)
+}
+#else
+#define KVANT_TORCH_SCHEMAS(m) STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m)
+#define KVANT_TORCH_KERNELS(m) STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m)
+#endif
+
 namespace kvant::binding {
 
 using Tensor = torch::stable::Tensor;
@@ -23,10 +40,26 @@ using Maybe = std::optional<Tensor>;
 // Throws what Python sees as RuntimeError: the name of the Python exception that it stands for, ": ", the message.
 void Check(const Status& status);
 
-// torch's intra-op threads: torch.set_num_threads is obeyed.
-ExecOptions Exec();
+#if defined(KVANT_TORCH_CUDA)
+// torch's current stream, and device memory of torch's for as long as this lives.
+struct __attribute__((visibility("hidden"))) CudaExec : cuda::Exec {
+  Maybe memory;
+};
+CudaExec Exec(int64_t workspace_bytes = 0);
 
-// A new contiguous tensor on the CPU.
+inline int64_t Workspace(const DynamicQuantArgs& args) { return DynamicQuantWorkspace(args); }
+inline int64_t Workspace(const RowStatsArgs& args) { return RowStatsWorkspace(args); }
+#else
+// torch's intra-op threads: torch.set_num_threads is obeyed. Workspace is for devices.
+ExecOptions Exec(int64_t workspace_bytes = 0);
+
+template <class Args>
+int64_t Workspace(const Args&) {
+  return 0;
+}
+#endif
+
+// A new contiguous tensor on the CPU or the current device.
 Tensor Empty(const TensorSpec& spec);
 
 // A format, and how its codes are stored.
@@ -76,6 +109,7 @@ class Reader {
   IndexPolicy Policy(int64_t v) const { return Choice("index_policy", v, IndexPolicy::kSkip); }
 
  private:
+  void CheckDevice(const char* name, const Tensor& t) const;
   void CheckChoice(const char* name, int64_t value, int64_t last) const;
 
   const char* op_;

@@ -11,9 +11,9 @@ Tensor NoGradient(const Tensor&, const Tensor&) {
       "kvant: quantization has no gradient. Detach what you quantize, or call kvant under torch.no_grad().");
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) { m.def("_no_gradient(Tensor grad, Tensor source) -> Tensor"); }
+KVANT_TORCH_SCHEMAS(m) { m.def("_no_gradient(Tensor grad, Tensor source) -> Tensor"); }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) { m.impl("_no_gradient", TORCH_BOX(&NoGradient)); }
+KVANT_TORCH_KERNELS(m) { m.impl("_no_gradient", TORCH_BOX(&NoGradient)); }
 
 }  // namespace
 }  // namespace kvant::binding

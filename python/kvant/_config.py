@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 TORCH_LIBRARY = ROOT / "lib" / "libkvant_torch.so"
+TORCH_CUDA_LIBRARY = ROOT / "lib" / "libkvant_torch_cuda.so"
 
 __version__ = version("kvant")
 
@@ -48,7 +49,7 @@ def show_config() -> str:
         [
             f"kvant {__version__}",
             f"targets: {', '.join(targets)}; in use: {library.kvant_active_target().decode()}",
-            "backends: CPU",
+            "backends: CPU" + (", CUDA" if TORCH_CUDA_LIBRARY.exists() else ""),
             f"torch: {torch.__version__} (built for the stable ABI of 2.11), {torch.get_num_threads()} threads",
             f"library: {TORCH_LIBRARY}",
         ]

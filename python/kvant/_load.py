@@ -1,5 +1,6 @@
 """Loads libkvant_torch, which defines torch.ops.kvant.*."""
 
+from kvant import cuda
 from kvant._config import TORCH_LIBRARY
 
 OLDEST_TORCH = (2, 11)
@@ -24,3 +25,4 @@ def load() -> None:
 
     check_torch(torch.__version__)
     torch.ops.load_library(str(TORCH_LIBRARY))  # type: ignore[no-untyped-call]
+    cuda._load()

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "kvant/core/index_fault.h"
+#include "kvant/core/macros.h"
 #include "kvant/core/status.h"
 #include "kvant/core/tensor.h"
 #include "kvant/ops/dequant_swiglu_quant/rules.h"
@@ -21,6 +23,27 @@ class Groups {
   // kOutOfRange for a negative count, more rows in groups than there are, or a parameter row that there is not.
   Status Check();
 
+  // Groups, the parameter row and the rows of one.
+  KVANT_HOST_DEVICE int64_t size() const { return size_; }
+  KVANT_HOST_DEVICE int64_t ParameterRow(int64_t i) const { return grouping_ == Grouping::kPairs ? At(i, 0) : i; }
+  KVANT_HOST_DEVICE int64_t Count(int64_t i) const { return At(i, grouping_ == Grouping::kPairs ? 1 : 0); }
+  KVANT_HOST_DEVICE bool none() const { return grouping_ == Grouping::kNone; }
+
+  // What is wrong with group i, where the groups before it leave `left` rows; kNone if nothing is.
+  KVANT_HOST_DEVICE IndexFault FaultAt(int64_t i, int64_t left) const {
+    const bool pairs = grouping_ == Grouping::kPairs;
+    if (pairs) {
+      const int64_t row = At(i, 0);
+      if (row < 0 || (parameter_rows_ >= 0 && row >= parameter_rows_)) {
+        return {FaultKind::kParameterRow, i, row, parameter_rows_, 0};
+      }
+    }
+    const int64_t count = Count(i);
+    if (count < 0) return {pairs ? FaultKind::kPairCountNegative : FaultKind::kCountNegative, i, count, 0, rows_};
+    if (count > left) return {pairs ? FaultKind::kPairCountTooLarge : FaultKind::kCountTooLarge, i, count, left, rows_};
+    return {};
+  }
+
   // Rows that have a group; after Check.
   int64_t used() const { return used_; }
 
@@ -35,17 +58,16 @@ class Groups {
     for (int64_t i = 0; i < size_ && first < end; ++i) {
       const int64_t next = first + Count(i);
       const int64_t from = std::max(first, begin), to = std::min(next, end);
-      if (from < to) f(grouping_ == Grouping::kPairs ? At(i, 0) : i, from, to);
+      if (from < to) f(ParameterRow(i), from, to);
       first = next;
     }
   }
 
  private:
-  int64_t At(int64_t i, int64_t column) const {
+  KVANT_HOST_DEVICE int64_t At(int64_t i, int64_t column) const {
     const char* at = data_ + i * stride_ + column * pair_stride_;
     return wide_ ? *reinterpret_cast<const int64_t*>(at) : *reinterpret_cast<const int32_t*>(at);
   }
-  int64_t Count(int64_t i) const { return At(i, grouping_ == Grouping::kPairs ? 1 : 0); }
   bool LooksCumulative() const;
 
   const char* data_ = nullptr;

@@ -187,7 +187,7 @@ Status CheckInputs(const DequantSwigluQuantArgs& a, Problem* p) {
   return {};
 }
 
-Status CheckOutputs(const DequantSwigluQuantArgs& a) {
+Status CheckOutputs(const DequantSwigluQuantArgs& a, Device device) {
   const ConstTensorView half = HalfOf(a.x), y = a.y, scale = a.scale;
   KVANT_RETURN_IF_ERROR(CheckCodes(kOp, {"y", y}, half, a.dst_type));
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"scale", scale}, ParamSpec(half, QuantMode::kPerToken, 0)));
@@ -198,7 +198,8 @@ Status CheckOutputs(const DequantSwigluQuantArgs& a) {
                        {"bias", a.bias},
                        {"quant_scale", a.quant_scale},
                        {"quant_offset", a.quant_offset},
-                       {"group_index", a.group_index}});
+                       {"group_index", a.group_index}},
+                      device);
 }
 
 }  // namespace kvant::swiglu

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "kvant/core/macros.h"
 #include "kvant/ops/dequant_swiglu_quant/dequant_swiglu_quant.h"
 #include "kvant/ops/dequant_swiglu_quant/kernels.h"
 
@@ -21,7 +22,7 @@ struct Table {
   int64_t step = 0;  // of columns; 0: one number for all
   bool one_for_all_columns = false;
 
-  const char* Row(int64_t row) const { return data + (rows == 1 ? 0 : row * row_stride); }
+  KVANT_HOST_DEVICE const char* Row(int64_t row) const { return data + (rows == 1 ? 0 : row * row_stride); }
 };
 
 // How group_index names parameter rows.
@@ -39,7 +40,7 @@ struct Problem {
 // Every check but those of the results and of the values of group_index.
 Status CheckInputs(const DequantSwigluQuantArgs& args, Problem* problem);
 // y and scale, and that nothing overlaps.
-Status CheckOutputs(const DequantSwigluQuantArgs& args);
+Status CheckOutputs(const DequantSwigluQuantArgs& args, Device device = Device::kCpu);
 
 // x with its last dimension halved: the shape of y.
 ConstTensorView HalfOf(const ConstTensorView& x);

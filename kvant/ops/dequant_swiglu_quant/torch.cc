@@ -61,7 +61,7 @@ void Into(const Tensor& x, const Maybe& weight_scale, const Maybe& activation_sc
   Check(DequantSwigluQuant(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "dequant_swiglu_quant(Tensor x, Tensor? weight_scale=None, Tensor? activation_scale=None, Tensor? bias=None, "
       "Tensor? quant_scale=None, Tensor? quant_offset=None, Tensor? group_index=None, int quant_mode=0, "
@@ -74,7 +74,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "float glu_bias=1.0, bool activate_left=False) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("dequant_swiglu_quant", TORCH_BOX(&Functional));
   m.impl("dequant_swiglu_quant_out", TORCH_BOX(&Into));
 }

@@ -30,7 +30,18 @@ int ParamDim(const DequantizeArgs& args, int d) {
   return -1;
 }
 
-Grid MakeGrid(const DequantizeArgs& args) {
+// Unless asked for, only where rows are whole cache lines, or long.
+bool Streams(const Grid& grid, int64_t bytes, int64_t total, Stores stores) {
+  if (stores == Stores::kNormal || grid.column_stride(kX) != bytes) return false;
+  if (stores == Stores::kStreaming) return true;
+  const int64_t row = grid.columns() * bytes;
+  const bool whole_lines = row % 64 == 0 && grid.row_stride(kX) % 64 == 0;
+  return (whole_lines || row >= 4096) && total * bytes > kStreamingBytes;
+}
+
+}  // namespace
+
+Grid dequantize::MakeGrid(const DequantizeArgs& args) {
   Grid grid;
   const int64_t bytes = ByteSize(args.x.dtype());
   const int64_t per_element = CodesPerElement(args.dst_type, args.y.dtype());
@@ -59,17 +70,6 @@ Grid MakeGrid(const DequantizeArgs& args) {
   grid.Normalize(/*keep_last=*/args.dst_type == Format::kInt4);
   return grid;
 }
-
-// Unless asked for, only where rows are whole cache lines, or long.
-bool Streams(const Grid& grid, int64_t bytes, int64_t total, Stores stores) {
-  if (stores == Stores::kNormal || grid.column_stride(kX) != bytes) return false;
-  if (stores == Stores::kStreaming) return true;
-  const int64_t row = grid.columns() * bytes;
-  const bool whole_lines = row % 64 == 0 && grid.row_stride(kX) % 64 == 0;
-  return (whole_lines || row >= 4096) && total * bytes > kStreamingBytes;
-}
-
-}  // namespace
 
 dequantize::Plan dequantize::MakePlan(const DequantizeArgs& args, Target target, Stores stores) {
   Plan plan;

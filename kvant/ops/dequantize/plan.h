@@ -25,6 +25,9 @@ struct Plan {
   bool streaming;
 };
 
+// The grid of checked arguments.
+Grid MakeGrid(const DequantizeArgs& args);
+
 // The plan of checked arguments; x must be there.
 Plan MakePlan(const DequantizeArgs& args, Target target, Stores stores);
 

@@ -36,10 +36,10 @@ inline Status CheckInputs(const DequantizeArgs& a, DType dtype, TensorSpec* x) {
   return Status::InvalidValue(fmt::format("{}: negate_offset was given, but there is no offset", kOp));
 }
 
-inline Status CheckOutput(const DequantizeArgs& a, const TensorSpec& spec) {
+inline Status CheckOutput(const DequantizeArgs& a, const TensorSpec& spec, Device device = Device::kCpu) {
   const ConstTensorView x = a.x;
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"x", x}, spec));
-  return CheckOverlap(kOp, {{"x", x}}, {{"y", a.y}, {"scale", a.scale}, {"offset", a.offset}});
+  return CheckOverlap(kOp, {{"x", x}}, {{"y", a.y}, {"scale", a.scale}, {"offset", a.offset}}, device);
 }
 
 }  // namespace kvant::dequantize

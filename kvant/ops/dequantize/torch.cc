@@ -37,7 +37,7 @@ void Into(const Tensor& y, const Tensor& scale, const Maybe& offset, const Tenso
   Check(Dequantize(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "dequantize(Tensor y, Tensor scale, Tensor? offset, int dst_type, int quant_mode=0, int group_size=0, "
       "int dtype=6, bool negate_offset=False) -> Tensor");
@@ -46,7 +46,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "int group_size=0, bool negate_offset=False) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("dequantize", TORCH_BOX(&Functional));
   m.impl("dequantize_out", TORCH_BOX(&Into));
 }

@@ -53,11 +53,11 @@ Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* 
   return Status::InvalidValue(fmt::format("{}: negate_offset was given, but there is no var_offset", kOp));
 }
 
-Status CheckOutput(const DequantizeGatherArgs& a, const TensorSpec& spec) {
+Status CheckOutput(const DequantizeGatherArgs& a, const TensorSpec& spec, Device device) {
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"x", a.x}, spec));
   return CheckOverlap(
       kOp, {{"x", a.x}},
-      {{"var", a.var}, {"var_scale", a.var_scale}, {"var_offset", a.var_offset}, {"indices", a.indices}});
+      {{"var", a.var}, {"var_scale", a.var_scale}, {"var_offset", a.var_offset}, {"indices", a.indices}}, device);
 }
 
 }  // namespace kvant::dequantize_gather

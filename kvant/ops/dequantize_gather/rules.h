@@ -11,7 +11,7 @@ inline constexpr std::string_view kOp = "dequantize_gather";
 
 // Inputs and attributes; gives the shape of x.
 Status CheckInputs(const DequantizeGatherArgs& args, DType dtype, ScatterGeometry* geometry, TensorSpec* x);
-Status CheckOutput(const DequantizeGatherArgs& args, const TensorSpec& spec);
+Status CheckOutput(const DequantizeGatherArgs& args, const TensorSpec& spec, Device device = Device::kCpu);
 
 }  // namespace kvant::dequantize_gather
 

@@ -46,7 +46,7 @@ void Into(const Tensor& var, const Tensor& var_scale, const Maybe& var_offset, c
   Check(DequantizeGather(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "dequantize_gather(Tensor var, Tensor var_scale, Tensor? var_offset, Tensor indices, int dst_type, int axis, "
       "int length, int group_size, int index_mode, int index_policy=0, int dtype=6, bool negate_offset=False) "
@@ -57,7 +57,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "bool negate_offset=False) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("dequantize_gather", TORCH_BOX(&Functional));
   m.impl("dequantize_gather_out", TORCH_BOX(&Into));
 }

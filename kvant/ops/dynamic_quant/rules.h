@@ -20,7 +20,7 @@ inline Status CheckInputs(const DynamicQuantArgs& a, float* d) {
   return CheckDstTypeMax(kOp, a.dst_type, a.dst_type_max, d);
 }
 
-inline Status CheckOutputs(const DynamicQuantArgs& a) {
+inline Status CheckOutputs(const DynamicQuantArgs& a, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckCodes(kOp, {"y", a.y}, a.x, a.dst_type));
   const TensorSpec params = ParamSpec(a.x, a.quant_mode, a.group_size);
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"scale", a.scale}, params));
@@ -30,7 +30,7 @@ inline Status CheckOutputs(const DynamicQuantArgs& a) {
     return Status::InvalidValue("dynamic_quant: offset was given, but symmetric quantization has none");
   }
   return CheckOverlap(kOp, {{"y", a.y}, {"scale", a.scale}, {"offset", a.offset}},
-                      {{"x", a.x}, {"smooth_scales", a.smooth_scales}, {"group_index", a.group_index}});
+                      {{"x", a.x}, {"smooth_scales", a.smooth_scales}, {"group_index", a.group_index}}, device);
 }
 
 }  // namespace kvant::dynamic_quant

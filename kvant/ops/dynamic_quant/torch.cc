@@ -40,7 +40,7 @@ std::tuple<Tensor, Tensor, Tensor> Asymmetric(const Tensor& x, const Maybe& smoo
   args.y = kRead.Out("y", y);
   args.scale = kRead.Out("scale", scale);
   args.offset = kRead.Out("offset", offset);
-  Check(DynamicQuant(args, Exec()));
+  Check(DynamicQuant(args, Exec(Workspace(args))));
   return {std::move(y), std::move(scale), std::move(offset)};
 }
 
@@ -54,7 +54,7 @@ std::tuple<Tensor, Tensor> Symmetric(const Tensor& x, const Maybe& smooth_scales
   Tensor scale = Empty(specs.scale);
   args.y = kRead.Out("y", y);
   args.scale = kRead.Out("scale", scale);
-  Check(DynamicQuant(args, Exec()));
+  Check(DynamicQuant(args, Exec(Workspace(args))));
   return {std::move(y), std::move(scale)};
 }
 
@@ -66,10 +66,10 @@ void Into(const Tensor& x, const Maybe& smooth_scales, const Maybe& group_index,
   args.y = kRead.Out("y", y);
   args.scale = kRead.Out("scale", scale);
   args.offset = kRead.Out("offset", offset);
-  Check(DynamicQuant(args, Exec()));
+  Check(DynamicQuant(args, Exec(Workspace(args))));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "dynamic_quant(Tensor x, Tensor? smooth_scales=None, Tensor? group_index=None, int dst_type=1, "
       "int quant_mode=0, int group_size=0, float dst_type_max=0.0) -> (Tensor, Tensor, Tensor)");
@@ -81,7 +81,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "Tensor(c!)? offset, int dst_type=1, int quant_mode=0, int group_size=0, float dst_type_max=0.0) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("dynamic_quant", TORCH_BOX(&Asymmetric));
   m.impl("dynamic_quant_symmetric", TORCH_BOX(&Symmetric));
   m.impl("dynamic_quant_out", TORCH_BOX(&Into));

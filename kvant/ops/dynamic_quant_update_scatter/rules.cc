@@ -111,7 +111,7 @@ Args Canonical(Args a) {
   return a;
 }
 
-Status Check(const Args& a, ScatterGeometry* geometry) {
+Status Check(const Args& a, ScatterGeometry* geometry, Device device) {
   if (!IsInteger(a.dst_type)) {
     return Status::InvalidType(fmt::format("{}: dst_type is {}, expected int8 or int4", kOp, Name(a.dst_type)));
   }
@@ -140,7 +140,8 @@ Status Check(const Args& a, ScatterGeometry* geometry) {
                       {{kNames[0].updates, a.updates},
                        {kNames[1].updates, b.updates},
                        {"indices", a.indices},
-                       {"smooth_scales", a.smooth_scales}});
+                       {"smooth_scales", a.smooth_scales}},
+                      device);
 }
 
 }  // namespace kvant::dynamic_quant_update_scatter

@@ -20,7 +20,7 @@ inline constexpr Names kNames[] = {{"updates", "var", "var_scale", "var_offset"}
 DynamicQuantUpdateScatterArgs Canonical(DynamicQuantUpdateScatterArgs args);
 
 // Of canonical arguments. The caches' geometries are the same.
-Status Check(const DynamicQuantUpdateScatterArgs& args, ScatterGeometry* geometry);
+Status Check(const DynamicQuantUpdateScatterArgs& args, ScatterGeometry* geometry, Device device = Device::kCpu);
 
 }  // namespace kvant::dynamic_quant_update_scatter
 

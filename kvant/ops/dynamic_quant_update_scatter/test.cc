@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "kvant/ops/dynamic_quant_update_scatter/problem_test_util.h"
 #include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/testing/each_target.h"
-#include "kvant/testing/fused_problem.h"
 
 namespace kvant {
 namespace {
@@ -18,7 +18,7 @@ TEST(DynamicQuantUpdateScatter, EqualsTheUnfusedOperators) {
   const int rounds = SlowMachine() ? 300 : 3000;
   for (int round = 0; round < rounds; ++round) {
     const std::vector<DType> tables = {DType::kFloat32, DType::kFloat32, DType::kFloat16, DType::kBFloat16};
-    FusedProblem p = RandomProblem(rng, PickFrom(rng, tables), OneIn(rng, 10) ? 1500 : 150);
+    FusedProblem p = RandomFused(rng, PickFrom(rng, tables), OneIn(rng, 10) ? 1500 : 150);
     const Expected expected = Unfused(p);
     const int threads = static_cast<int>(Uniform(rng, 1, 4));
     ReversePool pool(threads);
@@ -37,7 +37,7 @@ TEST(DynamicQuantUpdateScatter, EqualsTheUnfusedOperators) {
 TEST(DynamicQuantUpdateScatter, TwoCachesInOneCall) {
   Rng rng(2);
   for (int round = 0; round < 100; ++round) {
-    FusedProblem k = RandomProblem(rng, DType::kFloat32);
+    FusedProblem k = RandomFused(rng, DType::kFloat32);
     FusedProblem v = k;
     v.rows.updates.ForEach([&](int64_t i, const uint8_t*) { v.rows.updates.SetFloat(i, AnyNumber(rng, 5)); });
     v.rows.updates.Keep();

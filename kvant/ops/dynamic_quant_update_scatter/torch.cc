@@ -31,7 +31,7 @@ void InPlace(const Tensor& var, const Tensor& var_scale, const Maybe& var_offset
   Check(DynamicQuantUpdateScatter(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "dynamic_quant_update_scatter_(Tensor(a!) var, Tensor(b!) var_scale, Tensor(c!)? var_offset, Tensor indices, "
       "Tensor updates, Tensor? smooth_scales, Tensor(d!)? second_var, Tensor(e!)? second_scale, "
@@ -39,7 +39,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "int index_policy=0, bool negate_offset=False) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) { m.impl("dynamic_quant_update_scatter_", TORCH_BOX(&InPlace)); }
+KVANT_TORCH_KERNELS(m) { m.impl("dynamic_quant_update_scatter_", TORCH_BOX(&InPlace)); }
 
 }  // namespace
 }  // namespace kvant::binding

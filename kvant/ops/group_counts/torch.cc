@@ -27,14 +27,14 @@ Tensor Ends(const Tensor& counts) {
   return ends;
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def("counts_from_ends(Tensor ends) -> Tensor");
   m.def("counts_from_ends_out(Tensor ends, Tensor(a!) counts) -> ()");
   m.def("ends_from_counts(Tensor counts) -> Tensor");
   m.def("ends_from_counts_out(Tensor counts, Tensor(a!) ends) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("counts_from_ends", TORCH_BOX(&Counts));
   m.impl("counts_from_ends_out", TORCH_BOX(&CountsInto));
   m.impl("ends_from_counts", TORCH_BOX(&Ends));

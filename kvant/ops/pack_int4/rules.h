@@ -45,22 +45,22 @@ inline Status CheckPackedInput(const ConstTensorView& packed, TensorSpec* codes)
   return {};
 }
 
-inline Status Check(const PackInt4Args& a) {
+inline Status Check(const PackInt4Args& a, Device device = Device::kCpu) {
   const ConstTensorView packed = a.packed;
   KVANT_RETURN_IF_ERROR(CheckInput(kPack, {"codes", a.codes}));
   KVANT_RETURN_IF_ERROR(CheckPresent(kPack, {"packed", packed}));
   KVANT_RETURN_IF_ERROR(CheckCodesInput(a.codes, packed.dtype()));
   KVANT_RETURN_IF_ERROR(CheckCodes(kPack, {"packed", packed}, a.codes, Format::kInt4));
-  return CheckOverlap(kPack, {{"packed", packed}}, {{"codes", a.codes}});
+  return CheckOverlap(kPack, {{"packed", packed}}, {{"codes", a.codes}}, device);
 }
 
-inline Status Check(const UnpackInt4Args& a) {
+inline Status Check(const UnpackInt4Args& a, Device device = Device::kCpu) {
   const ConstTensorView codes = a.codes;
   TensorSpec spec;
   KVANT_RETURN_IF_ERROR(CheckPackedInput(a.packed, &spec));
   KVANT_RETURN_IF_ERROR(CheckSpec(kUnpack, {"codes", codes}, spec));
   KVANT_RETURN_IF_ERROR(CheckCodes(kUnpack, {"packed", a.packed}, codes, Format::kInt4));
-  return CheckOverlap(kUnpack, {{"codes", codes}}, {{"packed", a.packed}});
+  return CheckOverlap(kUnpack, {{"codes", codes}}, {{"packed", a.packed}}, device);
 }
 
 }  // namespace kvant::pack_int4

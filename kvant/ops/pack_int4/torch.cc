@@ -43,14 +43,14 @@ Tensor Unpack(const Tensor& packed) {
   return codes;
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def("pack_int4(Tensor codes, bool as_int32=False) -> Tensor");
   m.def("pack_int4_out(Tensor codes, Tensor(a!) packed) -> ()");
   m.def("unpack_int4(Tensor packed) -> Tensor");
   m.def("unpack_int4_out(Tensor packed, Tensor(a!) codes) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("pack_int4", TORCH_BOX(&Pack));
   m.impl("pack_int4_out", TORCH_BOX(&PackInto));
   m.impl("unpack_int4", TORCH_BOX(&Unpack));

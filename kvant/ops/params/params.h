@@ -2,6 +2,7 @@
 #ifndef KVANT_OPS_PARAMS_PARAMS_H_
 #define KVANT_OPS_PARAMS_PARAMS_H_
 
+#include "kvant/core/exec.h"
 #include "kvant/core/status.h"
 #include "kvant/core/tensor.h"
 #include "kvant/formats/format.h"
@@ -15,7 +16,8 @@ struct ParamsFromAmaxArgs {
   double dst_type_max = 0;  // HIFLOAT8 only
   TensorView scale;
 };
-Status ParamsFromAmax(const ParamsFromAmaxArgs& args);
+// One thread is enough: `exec` is there because every operator has one.
+Status ParamsFromAmax(const ParamsFromAmaxArgs& args, const ExecOptions& exec = {});
 
 // scale = max((max - min) / R, 1e-12); offset = D - max / scale. min = +inf with max = -inf (no elements) counts as the
 // single value 0. All tensors float32, one shape, any strides; scale and offset may be min and max themselves.
@@ -27,7 +29,7 @@ struct ParamsFromMinMaxArgs {
   TensorView scale;
   TensorView offset;
 };
-Status ParamsFromMinMax(const ParamsFromMinMaxArgs& args);
+Status ParamsFromMinMax(const ParamsFromMinMaxArgs& args, const ExecOptions& exec = {});
 
 }  // namespace kvant
 

@@ -16,7 +16,7 @@ VectorMap Map(const ConstTensorView& t) {
 
 }  // namespace
 
-Status ParamsFromAmax(const ParamsFromAmaxArgs& args) {
+Status ParamsFromAmax(const ParamsFromAmaxArgs& args, const ExecOptions& /*exec*/) {
   constexpr std::string_view kOp = "params_from_amax";
   float d;
   KVANT_RETURN_IF_ERROR(CheckDstTypeMax(kOp, args.dst_type, args.dst_type_max, &d));
@@ -29,7 +29,7 @@ Status ParamsFromAmax(const ParamsFromAmaxArgs& args) {
   return {};
 }
 
-Status ParamsFromMinMax(const ParamsFromMinMaxArgs& args) {
+Status ParamsFromMinMax(const ParamsFromMinMaxArgs& args, const ExecOptions& /*exec*/) {
   constexpr std::string_view kOp = "params_from_minmax";
   float d;
   KVANT_RETURN_IF_ERROR(CheckDstTypeMax(kOp, args.dst_type, args.dst_type_max, &d));

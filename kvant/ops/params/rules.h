@@ -10,20 +10,21 @@ namespace kvant::params {
 // A statistic and everything shaped like it. Results may be statistics themselves, element by element in place, but not
 // overlap one another.
 inline Status Check(std::string_view op, NamedTensor statistic, std::initializer_list<NamedTensor> inputs,
-                    std::initializer_list<NamedTensor> outputs) {
+                    std::initializer_list<NamedTensor> outputs, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckPresent(op, statistic));
   TensorSpec spec;
   spec.rank = statistic.tensor.rank();
   for (int d = 0; d < spec.rank; ++d) spec.shape[d] = statistic.tensor.shape(d);
   for (const NamedTensor& t : inputs) KVANT_RETURN_IF_ERROR(CheckSpec(op, t, spec));
   for (const NamedTensor& t : outputs) KVANT_RETURN_IF_ERROR(CheckSpec(op, t, spec));
-  KVANT_RETURN_IF_ERROR(CheckOverlap(op, outputs, {}));
+  KVANT_RETURN_IF_ERROR(CheckDevice(op, inputs, device));
+  KVANT_RETURN_IF_ERROR(CheckOverlap(op, outputs, {}, device));
   for (const NamedTensor& out : outputs) {
     for (const NamedTensor& in : inputs) {
       const bool same =
           out.tensor.data() == in.tensor.data() &&
           std::equal(out.tensor.strides().begin(), out.tensor.strides().end(), in.tensor.strides().begin());
-      if (!same) KVANT_RETURN_IF_ERROR(CheckOverlap(op, {out}, {in}));
+      if (!same) KVANT_RETURN_IF_ERROR(CheckOverlap(op, {out}, {in}, device));
     }
   }
   return {};

@@ -15,7 +15,7 @@ void FromAmaxInto(const Tensor& amax, const Tensor& scale, int64_t dst_type, dou
   args.dst_type = kFromAmax.FormatCode(dst_type).format;
   args.dst_type_max = dst_type_max;
   args.scale = kFromAmax.Out("scale", scale);
-  Check(ParamsFromAmax(args));
+  Check(ParamsFromAmax(args, Exec()));
 }
 
 Tensor FromAmax(const Tensor& amax, int64_t dst_type, double dst_type_max) {
@@ -33,7 +33,7 @@ void FromMinMaxInto(const Tensor& min, const Tensor& max, const Tensor& scale, c
   args.dst_type_max = dst_type_max;
   args.scale = kFromMinMax.Out("scale", scale);
   args.offset = kFromMinMax.Out("offset", offset);
-  Check(ParamsFromMinMax(args));
+  Check(ParamsFromMinMax(args, Exec()));
 }
 
 std::tuple<Tensor, Tensor> FromMinMax(const Tensor& min, const Tensor& max, int64_t dst_type, double dst_type_max) {
@@ -43,7 +43,7 @@ std::tuple<Tensor, Tensor> FromMinMax(const Tensor& min, const Tensor& max, int6
   return {std::move(scale), std::move(offset)};
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def("params_from_amax(Tensor amax, int dst_type=1, float dst_type_max=0.0) -> Tensor");
   m.def("params_from_amax_out(Tensor amax, Tensor(a!) scale, int dst_type=1, float dst_type_max=0.0) -> ()");
   m.def("params_from_minmax(Tensor min, Tensor max, int dst_type=1, float dst_type_max=0.0) -> (Tensor, Tensor)");
@@ -52,7 +52,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "float dst_type_max=0.0) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("params_from_amax", TORCH_BOX(&FromAmax));
   m.impl("params_from_amax_out", TORCH_BOX(&FromAmaxInto));
   m.impl("params_from_minmax", TORCH_BOX(&FromMinMax));

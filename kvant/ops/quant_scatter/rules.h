@@ -36,16 +36,17 @@ Status CheckInputs(std::string_view op, const Args& a, ScatterGeometry* geometry
   return quantize::CheckRoundMode(op, a.round_mode, a.dst_type);
 }
 
-inline Status Check(const QuantScatterInPlaceArgs& a, ScatterGeometry* geometry) {
+inline Status Check(const QuantScatterInPlaceArgs& a, ScatterGeometry* geometry, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckInputs(kInPlace, a, geometry));
   return CheckOverlap(kInPlace, {{"self", a.self}},
                       {{"indices", a.indices},
                        {"updates", a.updates},
                        {"quant_scales", a.quant_scales},
-                       {"quant_zero_points", a.quant_zero_points}});
+                       {"quant_zero_points", a.quant_zero_points}},
+                      device);
 }
 
-inline Status Check(const QuantScatterArgs& a, ScatterGeometry* geometry) {
+inline Status Check(const QuantScatterArgs& a, ScatterGeometry* geometry, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckInputs(kOp, a, geometry));
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"out", a.out}, SpecOf(a.self)));
   return CheckOverlap(kOp, {{"out", a.out}},
@@ -53,7 +54,8 @@ inline Status Check(const QuantScatterArgs& a, ScatterGeometry* geometry) {
                        {"indices", a.indices},
                        {"updates", a.updates},
                        {"quant_scales", a.quant_scales},
-                       {"quant_zero_points", a.quant_zero_points}});
+                       {"quant_zero_points", a.quant_zero_points}},
+                      device);
 }
 
 }  // namespace kvant::quant_scatter

@@ -50,7 +50,7 @@ void InPlace(const Tensor& dest, const Tensor& indices, const Tensor& updates, c
   Check(QuantScatterInPlace(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "quant_scatter(Tensor dest, Tensor indices, Tensor updates, Tensor quant_scales, Tensor? quant_zero_points, "
       "int dst_type, int axis, int quant_axis, int round_mode, int index_mode, int index_policy=0, "
@@ -61,7 +61,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "int index_policy=0, bool reciprocal_scale=False) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("quant_scatter", TORCH_BOX(&Functional));
   m.impl("quant_scatter_", TORCH_BOX(&InPlace));
 }

@@ -17,33 +17,6 @@ using quantize::kY;
 // of its own costs as much as about this many elements.
 constexpr int64_t kShortRun = 256;
 
-quantize::Parameter MakeParameter(const ConstTensorView& t) {
-  quantize::Parameter p;
-  if (!t.present()) return p;
-  p.data = static_cast<const char*>(t.data());
-  p.dtype = t.dtype();
-  p.single = t.elements() == 1;
-  p.map.AppendLeading(t, 0);
-  return p;
-}
-
-Grid MakeGrid(const QuantizeArgs& args) {
-  Grid grid;
-  const bool one = args.scales.elements() == 1 && (!args.zero_points.present() || args.zero_points.elements() == 1);
-  const int64_t per_element = CodesPerElement(args.dst_type, args.y.dtype());
-  const int last = args.x.rank() - 1;
-  for (int d = 0; d <= last; ++d) {
-    Grid::Dim dim{args.x.shape(d), {}};
-    // The codes of an element lie together, whatever the stride of a single element is.
-    dim.stride[kY] = d == last && per_element > 1 ? 1 : args.y.stride(d) * per_element;
-    dim.stride[kX] = args.x.stride(d) * ByteSize(args.x.dtype());
-    dim.stride[kIndex] = d == quantize::Axis(args) && !one ? 1 : 0;
-    grid.Add(dim);
-  }
-  grid.Normalize(/*keep_last=*/args.dst_type == Format::kInt4);
-  return grid;
-}
-
 // Joins short runs that share a parameter into rows; returns their length.
 int64_t JoinRuns(Grid* grid) {
   if (grid->rank < 2) return 1;
@@ -96,6 +69,34 @@ void RunPart(const void* arg, const GridPart& part) {
 }  // namespace
 
 namespace quantize {
+
+Parameter MakeParameter(const ConstTensorView& t) {
+  Parameter p;
+  if (!t.present()) return p;
+  p.data = static_cast<const char*>(t.data());
+  p.dtype = t.dtype();
+  p.single = t.elements() == 1;
+  p.map.AppendLeading(t, 0);
+  return p;
+}
+
+Grid MakeGrid(const QuantizeArgs& args, int counted, int counter) {
+  Grid grid;
+  const bool one = args.scales.elements() == 1 && (!args.zero_points.present() || args.zero_points.elements() == 1);
+  const int64_t per_element = CodesPerElement(args.dst_type, args.y.dtype());
+  const int last = args.x.rank() - 1;
+  for (int d = 0; d <= last; ++d) {
+    Grid::Dim dim{args.x.shape(d), {}};
+    // The codes of an element lie together, whatever the stride of a single element is.
+    dim.stride[kY] = d == last && per_element > 1 ? 1 : args.y.stride(d) * per_element;
+    dim.stride[kX] = args.x.stride(d) * ByteSize(args.x.dtype());
+    dim.stride[kIndex] = d == Axis(args) && !one ? 1 : 0;
+    if (d == counted) dim.stride[counter] = 1;
+    grid.Add(dim);
+  }
+  grid.Normalize(/*keep_last=*/args.dst_type == Format::kInt4);
+  return grid;
+}
 
 Plan MakePlan(const QuantizeArgs& args, Target target) {
   Plan plan;

@@ -19,7 +19,7 @@ struct Parameter {
   bool single = false;
   RowMap map;
 
-  const char* At(int64_t index) const { return data + (single ? 0 : map.At(index)); }
+  KVANT_HOST_DEVICE const char* At(int64_t index) const { return data + (single ? 0 : map.At(index)); }
 };
 
 struct Plan {
@@ -39,6 +39,12 @@ struct Plan {
   Parameter zero;  // data null: none
   bool streaming;
 };
+
+// The grid of legal arguments with elements, before runs and rows are joined. `counted`: a dimension of x along which
+// the grid's tensor `counter` counts positions; -1: none.
+Grid MakeGrid(const QuantizeArgs& args, int counted = -1, int counter = 0);
+
+Parameter MakeParameter(const ConstTensorView& t);
 
 // The plan of legal arguments with elements, without streaming stores.
 Plan MakePlan(const QuantizeArgs& args, Target target);

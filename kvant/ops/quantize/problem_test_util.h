@@ -166,6 +166,32 @@ struct QuantizeProblem {
   }
 };
 
+inline QuantizeProblem RandomQuantize(Format format, DType dtype, Shape shape, bool any_layout, Rng& rng) {
+  QuantizeProblem p;
+  p.format = format;
+  const DType storage = format == Format::kInt4 && OneIn(rng, 2) ? DType::kInt32
+                        : !IsInteger(format) && OneIn(rng, 3)    ? DType::kUInt8
+                                                                 : StorageType(format);
+  const int64_t per_element = CodesPerElement(format, storage);
+  shape.back() = (shape.back() + per_element - 1) / per_element * per_element;
+  const auto layout = [&](Layout odd) { return any_layout && OneIn(rng, 2) ? odd : Layout::kContiguous; };
+  p.x = TestTensor(dtype, shape, layout(Layout::kStridedInput), rng);
+  const ValueSource values(static_cast<Values>(Uniform(rng, 0, kNumValues - 1)), dtype, rng);
+  p.x.ForEach([&](int64_t i, uint8_t*) { p.x.SetFloat(i, OneIn(rng, 300) ? ValueSource::Special(rng) : values(rng)); });
+  p.axis = static_cast<int>(Uniform(rng, -static_cast<int64_t>(shape.size()), static_cast<int64_t>(shape.size()) - 1));
+  const int64_t n = shape[static_cast<size_t>(p.axis < 0 ? p.axis + static_cast<int>(shape.size()) : p.axis)];
+  static const std::vector<DType> kZeroTypes = {DType::kInt32, DType::kFloat16, DType::kBFloat16, DType::kFloat32};
+  p.scales =
+      RandomParameters(PickFrom(rng, kFloats), ParameterShape(n, rng), layout(Layout::kStridedInput), false, rng);
+  p.has_zero = OneIn(rng, 2);
+  p.zero_points =
+      RandomParameters(PickFrom(rng, kZeroTypes), ParameterShape(n, rng), layout(Layout::kStridedInput), true, rng);
+  p.reciprocal = OneIn(rng, 3);
+  if (format == Format::kHiFloat8) p.round_mode = static_cast<RoundMode>(Uniform(rng, 0, 2));
+  p.MakeY(rng, layout(per_element > 1 ? Layout::kPacked : Layout::kStrided), storage);
+  return p;
+}
+
 }  // namespace kvant::testing
 
 #endif  // KVANT_OPS_QUANTIZE_PROBLEM_TEST_UTIL_H_

@@ -60,10 +60,10 @@ inline Status CheckInputs(const QuantizeArgs& a) {
   return CheckRoundMode(kOp, a.round_mode, a.dst_type);
 }
 
-inline Status CheckOutput(const QuantizeArgs& a) {
+inline Status CheckOutput(const QuantizeArgs& a, Device device = Device::kCpu) {
   const ConstTensorView y = a.y;
   KVANT_RETURN_IF_ERROR(CheckCodes(kOp, {"y", y}, a.x, a.dst_type));
-  return CheckOverlap(kOp, {{"y", y}}, {{"x", a.x}, {"scales", a.scales}, {"zero_points", a.zero_points}});
+  return CheckOverlap(kOp, {{"y", y}}, {{"x", a.x}, {"scales", a.scales}, {"zero_points", a.zero_points}}, device);
 }
 
 }  // namespace kvant::quantize

@@ -23,41 +23,14 @@ void ExpectRight(QuantizeProblem& p, const ExecOptions& exec = {}) {
   testing::OnEachTarget([&](Target target) { EXPECT_EQ(p.Check(expected, exec), "") << Name(target); });
 }
 
-QuantizeProblem RandomProblem(Format format, DType dtype, Shape shape, bool any_layout, Rng& rng) {
-  QuantizeProblem p;
-  p.format = format;
-  const DType storage = format == Format::kInt4 && OneIn(rng, 2) ? DType::kInt32
-                        : !IsInteger(format) && OneIn(rng, 3)    ? DType::kUInt8
-                                                                 : StorageType(format);
-  const int64_t per_element = CodesPerElement(format, storage);
-  shape.back() = (shape.back() + per_element - 1) / per_element * per_element;
-  const auto layout = [&](Layout odd) { return any_layout && OneIn(rng, 2) ? odd : Layout::kContiguous; };
-  p.x = TestTensor(dtype, shape, layout(Layout::kStridedInput), rng);
-  const testing::ValueSource values(static_cast<testing::Values>(Uniform(rng, 0, testing::kNumValues - 1)), dtype, rng);
-  p.x.ForEach([&](int64_t i, uint8_t*) {
-    p.x.SetFloat(i, OneIn(rng, 300) ? testing::ValueSource::Special(rng) : values(rng));
-  });
-  p.axis = static_cast<int>(Uniform(rng, -static_cast<int64_t>(shape.size()), static_cast<int64_t>(shape.size()) - 1));
-  const int64_t n = shape[static_cast<size_t>(p.axis < 0 ? p.axis + static_cast<int>(shape.size()) : p.axis)];
-  static const std::vector<DType> kZeroTypes = {DType::kInt32, DType::kFloat16, DType::kBFloat16, DType::kFloat32};
-  p.scales = testing::RandomParameters(PickFrom(rng, kFloats), testing::ParameterShape(n, rng),
-                                       layout(Layout::kStridedInput), false, rng);
-  p.has_zero = OneIn(rng, 2);
-  p.zero_points = testing::RandomParameters(PickFrom(rng, kZeroTypes), testing::ParameterShape(n, rng),
-                                            layout(Layout::kStridedInput), true, rng);
-  p.reciprocal = OneIn(rng, 3);
-  if (format == Format::kHiFloat8) p.round_mode = static_cast<RoundMode>(Uniform(rng, 0, 2));
-  p.MakeY(rng, layout(per_element > 1 ? Layout::kPacked : Layout::kStrided), storage);
-  return p;
-}
-
 TEST(Quantize, AnyShapeAndLayout) {
   Rng rng(1);
   const ThreadPool two(2), seven(7);
   const std::vector<const ParallelFor*> pools = {&SerialFor(), two.get(), seven.get()};
   for (size_t round = 0; round < 3000; ++round) {
     const Shape shape = testing::RandomShape(rng, Uniform(rng, 1, 8), 3000);
-    QuantizeProblem p = RandomProblem(kFormats[round % 5], kFloats[round / 5 % 3], shape, /*any_layout=*/true, rng);
+    QuantizeProblem p =
+        testing::RandomQuantize(kFormats[round % 5], kFloats[round / 5 % 3], shape, /*any_layout=*/true, rng);
     ExecOptions exec;
     exec.parallel = PickFrom(rng, pools);
     exec.stores = static_cast<Stores>(Uniform(rng, 0, 2));
@@ -74,9 +47,10 @@ TEST(Quantize, EveryRowLength) {
     for (int64_t n = 2; n <= 600; n += n < 300 ? 2 : 46) {
       const int64_t odd = format == Format::kInt4 || OneIn(rng, 2) ? 0 : 1;
       QuantizeProblem p =
-          RandomProblem(format, testing::PickFrom(rng, kFloats), {5, n + odd}, /*any_layout=*/false, rng);
+          testing::RandomQuantize(format, testing::PickFrom(rng, kFloats), {5, n + odd}, /*any_layout=*/false, rng);
       ExpectRight(p);
-      p = RandomProblem(format, testing::PickFrom(rng, kFloats), {5, 7, n % 64 + 2}, /*any_layout=*/false, rng);
+      p = testing::RandomQuantize(format, testing::PickFrom(rng, kFloats), {5, 7, n % 64 + 2}, /*any_layout=*/false,
+                                  rng);
       ExpectRight(p);
       if (HasFailure()) return;
     }
@@ -90,7 +64,8 @@ TEST(Quantize, ThreadsDoNotMatter) {
   const std::vector<Shape> shapes = {{1, 300000}, {3, 100000}, {2048, 128}, {64, 5002}};
   for (const Shape& shape : shapes) {
     for (const Format format : kFormats) {
-      QuantizeProblem p = RandomProblem(format, testing::PickFrom(rng, kFloats), shape, /*any_layout=*/false, rng);
+      QuantizeProblem p =
+          testing::RandomQuantize(format, testing::PickFrom(rng, kFloats), shape, /*any_layout=*/false, rng);
       const std::vector<uint8_t> expected = p.Expected();
       for (const ParallelFor* parallel : {&SerialFor(), two.get(), seven.get()}) {
         for (const Stores stores : {Stores::kAuto, Stores::kStreaming}) {
@@ -111,7 +86,7 @@ TEST(Quantize, AxisAnywhere) {
   for (const Shape& strides : orders) {
     for (int axis = -4; axis < 4; ++axis) {
       for (const Format format : {Format::kInt8, Format::kFloat8E5M2}) {
-        QuantizeProblem p = RandomProblem(format, DType::kBFloat16, shape, /*any_layout=*/false, rng);
+        QuantizeProblem p = testing::RandomQuantize(format, DType::kBFloat16, shape, /*any_layout=*/false, rng);
         p.axis = axis;
         const int64_t n = shape[static_cast<size_t>(axis < 0 ? axis + 4 : axis)];
         p.scales = testing::RandomParameters(DType::kFloat32, {n}, Layout::kContiguous, false, rng);
@@ -144,8 +119,8 @@ TEST(Quantize, EmptyTensors) {
 TEST(Quantize, CallersFloatingPointStateDoesNotMatter) {
   Rng rng(6);
   for (int round = 0; round < 60; ++round) {
-    QuantizeProblem p =
-        RandomProblem(kFormats[static_cast<size_t>(round) % 5], DType::kFloat32, {6, 70}, /*any_layout=*/false, rng);
+    QuantizeProblem p = testing::RandomQuantize(kFormats[static_cast<size_t>(round) % 5], DType::kFloat32, {6, 70},
+                                                /*any_layout=*/false, rng);
     const std::vector<uint8_t> expected = p.Expected();
     testing::OnEachTarget([&](Target target) {
       for (const testing::FpWord word : testing::OddFpWords()) {

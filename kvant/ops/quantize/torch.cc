@@ -40,7 +40,7 @@ void Into(const Tensor& x, const Tensor& quant_scales, const Maybe& quant_zero_p
   Check(Quantize(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "quantize(Tensor x, Tensor quant_scales, Tensor? quant_zero_points=None, int dst_type=1, int axis=-1, "
       "int round_mode=0, bool reciprocal_scale=False) -> Tensor");
@@ -49,7 +49,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "int axis=-1, int round_mode=0, bool reciprocal_scale=False) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("quantize", TORCH_BOX(&Functional));
   m.impl("quantize_out", TORCH_BOX(&Into));
 }

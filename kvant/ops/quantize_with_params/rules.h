@@ -22,14 +22,15 @@ inline Status CheckInputs(const QuantizeWithParamsArgs& a) {
   return {};
 }
 
-inline Status CheckOutputs(const QuantizeWithParamsArgs& a) {
+inline Status CheckOutputs(const QuantizeWithParamsArgs& a, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckCodes(kOp, {"y", a.y}, a.x, a.dst_type));
   return CheckOverlap(kOp, {{"y", a.y}},
                       {{"x", a.x},
                        {"scale", a.scale},
                        {"offset", a.offset},
                        {"smooth_scales", a.smooth_scales},
-                       {"group_index", a.group_index}});
+                       {"group_index", a.group_index}},
+                      device);
 }
 
 }  // namespace kvant::quantize_with_params

@@ -41,7 +41,7 @@ void Into(const Tensor& x, const Tensor& scale, const Maybe& offset, const Maybe
   Check(QuantizeWithParams(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "quantize_with_params(Tensor x, Tensor scale, Tensor? offset=None, Tensor? smooth_scales=None, "
       "Tensor? group_index=None, int dst_type=1, int quant_mode=0, int group_size=0) -> Tensor");
@@ -50,7 +50,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "Tensor(a!) y, int dst_type=1, int quant_mode=0, int group_size=0) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("quantize_with_params", TORCH_BOX(&Functional));
   m.impl("quantize_with_params_out", TORCH_BOX(&Into));
 }

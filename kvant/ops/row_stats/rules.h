@@ -12,13 +12,14 @@ inline RowwiseInputs Inputs(std::string_view op, const RowStatsArgs& a) {
 }
 
 // `first` and `second` are the results, by name; a function with one result has an absent second.
-inline Status Check(std::string_view op, const RowStatsArgs& a, NamedTensor first, NamedTensor second) {
+inline Status Check(std::string_view op, const RowStatsArgs& a, NamedTensor first, NamedTensor second,
+                    Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckInputs(Inputs(op, a)));
   const TensorSpec spec = ParamSpec(a.x, a.quant_mode, a.group_size);
   KVANT_RETURN_IF_ERROR(CheckSpec(op, first, spec));
   if (second.tensor.present()) KVANT_RETURN_IF_ERROR(CheckSpec(op, second, spec));
   return CheckOverlap(op, {first, second},
-                      {{"x", a.x}, {"smooth_scales", a.smooth_scales}, {"group_index", a.group_index}});
+                      {{"x", a.x}, {"smooth_scales", a.smooth_scales}, {"group_index", a.group_index}}, device);
 }
 
 }  // namespace kvant::row_stats

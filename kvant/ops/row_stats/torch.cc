@@ -25,7 +25,7 @@ void MinMaxInto(const Tensor& x, const Maybe& smooth_scales, const Maybe& group_
   RowStatsArgs args = Read(kMinMax, x, smooth_scales, group_index, quant_mode, group_size);
   args.min = kMinMax.Out("min", min);
   args.max = kMinMax.Out("max", max);
-  Check(RowMinMax(args, Exec()));
+  Check(RowMinMax(args, Exec(Workspace(args))));
 }
 
 std::tuple<Tensor, Tensor> MinMax(const Tensor& x, const Maybe& smooth_scales, const Maybe& group_index,
@@ -42,7 +42,7 @@ void AmaxInto(const Tensor& x, const Maybe& smooth_scales, const Maybe& group_in
               int64_t quant_mode, int64_t group_size) {
   RowStatsArgs args = Read(kAmax, x, smooth_scales, group_index, quant_mode, group_size);
   args.amax = kAmax.Out("amax", amax);
-  Check(RowAmax(args, Exec()));
+  Check(RowAmax(args, Exec(Workspace(args))));
 }
 
 Tensor Amax(const Tensor& x, const Maybe& smooth_scales, const Maybe& group_index, int64_t quant_mode,
@@ -54,7 +54,7 @@ Tensor Amax(const Tensor& x, const Maybe& smooth_scales, const Maybe& group_inde
   return amax;
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "row_minmax(Tensor x, Tensor? smooth_scales=None, Tensor? group_index=None, int quant_mode=0, "
       "int group_size=0) -> (Tensor, Tensor)");
@@ -69,7 +69,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "int group_size=0) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("row_minmax", TORCH_BOX(&MinMax));
   m.impl("row_minmax_out", TORCH_BOX(&MinMaxInto));
   m.impl("row_amax", TORCH_BOX(&Amax));

@@ -21,15 +21,16 @@ Status CheckInputs(std::string_view op, const Args& a, ScatterGeometry* geometry
       fmt::format("{}: updates is {}, expected {} as self", op, Name(a.updates.dtype()), Name(a.self.dtype())));
 }
 
-inline Status Check(const ScatterUpdateInPlaceArgs& a, ScatterGeometry* geometry) {
+inline Status Check(const ScatterUpdateInPlaceArgs& a, ScatterGeometry* geometry, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckInputs(kInPlace, a, geometry));
-  return CheckOverlap(kInPlace, {{"self", a.self}}, {{"indices", a.indices}, {"updates", a.updates}});
+  return CheckOverlap(kInPlace, {{"self", a.self}}, {{"indices", a.indices}, {"updates", a.updates}}, device);
 }
 
-inline Status Check(const ScatterUpdateArgs& a, ScatterGeometry* geometry) {
+inline Status Check(const ScatterUpdateArgs& a, ScatterGeometry* geometry, Device device = Device::kCpu) {
   KVANT_RETURN_IF_ERROR(CheckInputs(kOp, a, geometry));
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"out", a.out}, SpecOf(a.self)));
-  return CheckOverlap(kOp, {{"out", a.out}}, {{"self", a.self}, {"indices", a.indices}, {"updates", a.updates}});
+  return CheckOverlap(kOp, {{"out", a.out}}, {{"self", a.self}, {"indices", a.indices}, {"updates", a.updates}},
+                      device);
 }
 
 }  // namespace kvant::scatter_update

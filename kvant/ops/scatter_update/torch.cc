@@ -36,7 +36,7 @@ void InPlace(const Tensor& dest, const Tensor& indices, const Tensor& updates, i
   Check(ScatterUpdateInPlace(args, Exec()));
 }
 
-STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
+KVANT_TORCH_SCHEMAS(m) {
   m.def(
       "scatter_update(Tensor dest, Tensor indices, Tensor updates, int axis, int index_mode, int index_policy=0) "
       "-> Tensor");
@@ -45,7 +45,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(kvant, m) {
       "int index_policy=0) -> ()");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(kvant, CPU, m) {
+KVANT_TORCH_KERNELS(m) {
   m.impl("scatter_update", TORCH_BOX(&Functional));
   m.impl("scatter_update_", TORCH_BOX(&InPlace));
 }

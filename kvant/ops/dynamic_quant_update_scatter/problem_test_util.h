@@ -1,6 +1,6 @@
 // A random call of dynamic_quant_update_scatter_, and what the operators that it fuses make of it.
-#ifndef KVANT_TESTING_FUSED_PROBLEM_H_
-#define KVANT_TESTING_FUSED_PROBLEM_H_
+#ifndef KVANT_OPS_DYNAMIC_QUANT_UPDATE_SCATTER_PROBLEM_TEST_UTIL_H_
+#define KVANT_OPS_DYNAMIC_QUANT_UPDATE_SCATTER_PROBLEM_TEST_UTIL_H_
 
 #include <gtest/gtest.h>
 
@@ -67,7 +67,7 @@ inline float AnyNumber(Rng& rng, int kind) {
   return static_cast<float>(Uniform(rng, -1000, 1000)) * 0x1p-8f;
 }
 
-inline FusedProblem RandomProblem(Rng& rng, DType table, int64_t most_last = 150) {
+inline FusedProblem RandomFused(Rng& rng, DType table, int64_t most_last = 150) {
   FusedProblem p;
   const std::vector<DType> floats = {DType::kFloat16, DType::kBFloat16, DType::kFloat32};
   p.format = OneIn(rng, 2) ? Format::kInt8 : Format::kInt4;
@@ -223,4 +223,4 @@ inline void Reset(FusedProblem& p) {
 
 }  // namespace kvant::testing
 
-#endif  // KVANT_TESTING_FUSED_PROBLEM_H_
+#endif  // KVANT_OPS_DYNAMIC_QUANT_UPDATE_SCATTER_PROBLEM_TEST_UTIL_H_

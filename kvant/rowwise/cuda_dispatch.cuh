@@ -1,0 +1,63 @@
+// From the dtypes and formats of a plan to a kernel: calls launch(kernel) with the one that a step needs.
+#ifndef KVANT_ROWWISE_CUDA_DISPATCH_CUH_
+#define KVANT_ROWWISE_CUDA_DISPATCH_CUH_
+
+#include "kvant/core/visit.h"
+#include "kvant/rowwise/cuda_any_rows.cuh"
+#include "kvant/rowwise/cuda_columns.cuh"
+#include "kvant/rowwise/cuda_rows.cuh"
+#include "kvant/rowwise/cuda_run.h"
+
+namespace kvant::cuda {
+
+// Calls f(constant) with std::integral_constant<Format, format>.
+template <class Function>
+decltype(auto) VisitFormat(Format format, Function&& f) {
+  switch (format) {
+    case Format::kInt8:
+      return f(std::integral_constant<Format, Format::kInt8>{});
+    case Format::kInt4:
+      return f(std::integral_constant<Format, Format::kInt4>{});
+    case Format::kFloat8E4M3FN:
+      return f(std::integral_constant<Format, Format::kFloat8E4M3FN>{});
+    case Format::kFloat8E5M2:
+      return f(std::integral_constant<Format, Format::kFloat8E5M2>{});
+    default:
+      return f(std::integral_constant<Format, Format::kHiFloat8>{});
+  }
+}
+
+template <class In, Format kFormat, bool kAsymmetric, class Launch>
+Status LaunchRowKernel(int vectors, const CudaRows& plan, const Launch& launch) {
+  switch (vectors) {
+    case 1:
+      return launch(RowKernel<In, kFormat, kAsymmetric, 1>{plan});
+    case 2:
+      return launch(RowKernel<In, kFormat, kAsymmetric, 2>{plan});
+    default:
+      return launch(RowKernel<In, kFormat, kAsymmetric, 4>{plan});
+  }
+}
+
+// Of plans whose x_dtype is that of In.
+template <class In, class Launch>
+Status DispatchRows(CudaStep step, int vectors, const CudaRows& plan, const Launch& launch) {
+  if (step == CudaStep::kMeasure) return launch(MeasureKernel<In>{plan});
+  return VisitFormat(plan.format, [&](auto format) {
+    constexpr Format kFormat = decltype(format)::value;
+    if (step == CudaStep::kEncode) return launch(EncodeKernel<In, kFormat>{plan});
+    return plan.asymmetric ? LaunchRowKernel<In, kFormat, true>(vectors, plan, launch)
+                           : LaunchRowKernel<In, kFormat, false>(vectors, plan, launch);
+  });
+}
+
+template <class In, class Launch>
+Status DispatchColumns(CudaStep step, const CudaColumns& plan, const Launch& launch) {
+  if (step == CudaStep::kMeasureColumns) return launch(MeasureColumnsKernel<In>{plan});
+  return VisitFormat(plan.format,
+                     [&](auto format) { return launch(EncodeColumnsKernel<In, decltype(format)::value>{plan}); });
+}
+
+}  // namespace kvant::cuda
+
+#endif  // KVANT_ROWWISE_CUDA_DISPATCH_CUH_

@@ -1,0 +1,7 @@
+#include "kvant/rowwise/cuda_rows_of.cuh"
+
+namespace kvant::cuda {
+
+KVANT_ROWS_OF(Float16)
+
+}  // namespace kvant::cuda
