@@ -65,7 +65,7 @@ def emit(
 def _sink(first: Node, made: list[Node]) -> None:
     """Views of results that were there before the last write go behind the new ones. Nothing there has effects."""
     late = set(made)
-    for node in list(between(first, made[0])):
+    for node in list(between(first, made[0])) if first < made[0] else []:
         if not late.isdisjoint(node.all_input_nodes):
             made[-1].append(node)
             made.append(node)
