@@ -110,21 +110,18 @@ struct EncodeColumnsKernel {
   KVANT_INLINE void Encode(const ColumnUnit& unit, const int64_t (&offset)[kGridTensors], int64_t column) const {
     const bool pair = column + 1 < plan.columns;
     const RowCode code[2] = {ColumnCode(unit, offset, column), pair ? ColumnCode(unit, offset, column + 1) : RowCode{}};
-    const char* x[2];
-    x[0] = plan.data[kRowX] + offset[kRowX] + column * plan.column_step[kRowX];
-    x[1] = x[0] + plan.column_step[kRowX];
+    const char* x = plan.data[kRowX] + offset[kRowX] + column * plan.column_step[kRowX];
     char* y = plan.data[kRowY] + offset[kRowY];
     for (int64_t r = unit.row; r < unit.row_end; ++r) {
       char* row = y + r * plan.row_step[kRowY];
-      int32_t codes[2];
-      for (int k = 0; k < (pair ? 2 : 1); ++k) codes[k] = OneCode(ColumnElement<In>(plan, x[k], r), code[k]);
+      const int32_t codes[2] = {OneCode(ColumnElement<In>(plan, x, r), code[0]),
+                                pair ? OneCode(ColumnElement<In>(plan, x + plan.column_step[kRowX], r), code[1]) : 0};
       if constexpr (kFormat == Format::kInt4) {
         Store(row + column / 2, PackCodes<kFormat>(codes));
       } else {
-        for (int k = 0; k < (pair ? 2 : 1); ++k) {
-          const int32_t one[1] = {codes[k]};
-          Store(row + (column + k) * plan.column_step[kRowY], PackCodes<kFormat>(one));
-        }
+        const int32_t first[1] = {codes[0]}, second[1] = {codes[1]};
+        Store(row + column * plan.column_step[kRowY], PackCodes<kFormat>(first));
+        if (pair) Store(row + (column + 1) * plan.column_step[kRowY], PackCodes<kFormat>(second));
       }
     }
   }

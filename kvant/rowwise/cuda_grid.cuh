@@ -58,7 +58,11 @@ struct GridKernel {
       return;
     }
     if (plan.position >= 0) {
-      const int64_t position = to.start + stretch.offset[plan.position];
+      int64_t position = to.start;
+      KVANT_UNROLL
+      for (int k = 0; k < kGridTensors; ++k) {  // an index that is not constant would move the array out of registers
+        if (k == plan.position) position += stretch.offset[k];
+      }
       const int64_t step = plan.grid.column_stride(plan.position);
       if (step == 0) {
         if (IsOverwritten(team, s, update, to.first, position)) return;

@@ -92,6 +92,7 @@ struct SwigluKernel {
         reinterpret_cast<uintptr_t>(at) % 16 == 0) {
       return NumbersOf(at, t.dtype, to);
     }
+    KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) to[i] = i < n ? NumberOf(at + i * step * t.step, t.dtype) : 0;
   }
 
@@ -105,6 +106,7 @@ struct SwigluKernel {
         KVANT_UNROLL
         for (int i = 0; i < kQuad; ++i) v[i] = NumberAt<In>(p, i);
       } else {
+        KVANT_UNROLL
         for (int i = 0; i < kQuad; ++i) v[i] = i < n ? L::Number(LoadAs<In>(x + i * step * plan.x_step)) : 0;
       }
     } else {
@@ -114,13 +116,17 @@ struct SwigluKernel {
         KVANT_UNROLL
         for (int i = 0; i < kQuad; ++i) q[i] = static_cast<int32_t>(p.word[i]);
       } else {
+        KVANT_UNROLL
         for (int i = 0; i < kQuad; ++i) q[i] = i < n ? LoadAs<int32_t>(x + i * step * plan.x_step) : 0;
       }
       const swiglu::Problem& p = plan.problem;
       const bool integers = p.bias.present && p.bias.dtype == DType::kInt32;
       if (integers) {
         const char* bias = p.bias.Row(at.parameter_row) + column * p.bias.step;
-        for (int i = 0; i < n; ++i) q[i] = L::AddI(q[i], LoadAs<int32_t>(bias + i * step * p.bias.step));
+        KVANT_UNROLL
+        for (int i = 0; i < kQuad; ++i) {
+          if (i < n) q[i] = L::AddI(q[i], LoadAs<int32_t>(bias + i * step * p.bias.step));
+        }
       }
       float weight[kQuad] = {1, 1, 1, 1};
       if (p.weight_scale.present) TableAt(p.weight_scale, at.parameter_row, column, step, n, vectors, weight);
@@ -216,6 +222,7 @@ struct SwigluKernel {
       for (int i = 0; i < kQuad; ++i)
         codes[i] = EncodeFast<kFormat, false, true, L>(quad.s[i], 1.0f, code.scale, code.inverse, 0);
     } else {
+      KVANT_UNROLL
       for (int i = 0; i < kQuad; ++i) codes[i] = ExactCode<kFormat>(quad.s[i], code, false);
     }
     StoreQuad(at, q, codes);
@@ -228,6 +235,7 @@ struct SwigluKernel {
     if (p.quant_scale.present) TableAt(p.quant_scale, at.parameter_row, q * kQuad, 1, n, plan.vectors, scale);
     if (p.quant_offset.present) TableAt(p.quant_offset, at.parameter_row, q * kQuad, 1, n, plan.vectors, offset);
     int32_t codes[kQuad];
+    KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
       float v = quad.s[i];
       if (p.quant_scale.present) v = L::Div(v, scale[i]);
@@ -240,7 +248,9 @@ struct SwigluKernel {
   KVANT_INLINE void StoreQuad(const RowOf& at, int64_t q, const int32_t (&codes)[kQuad]) const {
     if (plan.vectors) return Store(at.y + q * kQuad, PackCodes<kFormat>(codes));
     const int n = Live(q);
-    for (int i = 0; i < n; ++i) {
+    KVANT_UNROLL
+    for (int i = 0; i < kQuad; ++i) {
+      if (i >= n) continue;
       const int32_t one[1] = {codes[i]};
       Store(at.y + (q * kQuad + i) * plan.y_step, PackCodes<kFormat>(one));
     }

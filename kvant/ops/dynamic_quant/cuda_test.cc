@@ -90,6 +90,44 @@ TEST_F(DynamicQuantCuda, RunsAreAlike) {
   }
 }
 
+// A call allocates nothing and waits for nothing, or a stream that is being captured would refuse it.
+TEST_F(DynamicQuantCuda, CanBeCaptured) {
+  Rng rng(107);
+  for (const QuantMode mode : kModes) {
+    RowwiseProblem p;
+    p.mode = mode;
+    p.x = TestTensor(DType::kBFloat16, {40, 1024}, rng);
+    p.MakeOutputs(rng);
+    FillX(p, rng);
+    const RowwiseProblem::Expected expected = p.Expect();
+    ASSERT_EQ(Check(p, expected), "");  // loads the kernels
+    p.Reset();
+    OnDevice device;
+    DynamicQuantArgs args = p.DynamicArgs();
+    args.x = device(p.x);
+    args.y = device(p.y);
+    args.scale = device(p.scale);
+    args.offset = device(p.offset);
+    const CudaWorkspace memory(cuda::DynamicQuantWorkspace(args));
+    CudaTimer timer;
+    struct Call {
+      const DynamicQuantArgs* args;
+      cuda::Exec exec;
+      bool ok;
+    } call{&args, memory.exec(), true};
+    call.exec.stream = timer.stream();
+    timer.GraphTime(
+        [](void* arg, int) {
+          auto& c = *static_cast<Call*>(arg);
+          c.ok = c.ok && cuda::DynamicQuant(*c.args, c.exec).ok();
+        },
+        &call, 3);
+    EXPECT_TRUE(call.ok);
+    device.Fetch();
+    ASSERT_EQ(p.Compare(expected), "");
+  }
+}
+
 // More than 2^31 elements, and far more than 65,535 rows; all rows of x are one.
 TEST_F(DynamicQuantCuda, LargeTensors) {
   Rng rng(106);
