@@ -145,8 +145,8 @@ struct SwigluKernel {
   KVANT_INLINE void Values(const float (&act)[kQuad], const float (&lin)[kQuad], Quad* quad) const {
     KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
-      const Gate<float> gate = GateOf<L, kMode>(act[i], plan.problem.attributes);
-      quad->s[i] = L::Mul(L::Div(gate.a, gate.divisor), LinearOf<L, kMode>(lin[i], plan.problem.attributes));
+      const float gate = GateOf<L, kMode>(act[i], plan.problem.attributes);
+      quad->s[i] = L::Mul(gate, LinearOf<L, kMode>(lin[i], plan.problem.attributes));
     }
   }
 
