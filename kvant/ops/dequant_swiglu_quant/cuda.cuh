@@ -231,7 +231,7 @@ struct SwigluKernel {
   KVANT_INLINE void EncodeStatic(const RowOf& at, int64_t q, const Quad& quad) const {
     const swiglu::Problem& p = plan.problem;
     const int n = Live(q);
-    float scale[kQuad], offset[kQuad];
+    float scale[kQuad] = {1, 1, 1, 1}, offset[kQuad] = {};
     if (p.quant_scale.present) TableAt(p.quant_scale, at.parameter_row, q * kQuad, 1, n, plan.vectors, scale);
     if (p.quant_offset.present) TableAt(p.quant_offset, at.parameter_row, q * kQuad, 1, n, plan.vectors, offset);
     int32_t codes[kQuad];
