@@ -6,8 +6,9 @@
 
 #include "kvant/core/tensor.h"
 #include "kvant/numerics/fp_env.h"
-#include "kvant/rowwise/cuda_dispatch.cuh"
-#include "kvant/rowwise/cuda_grid.cuh"
+#include "kvant/rowwise/cuda_grid.h"
+#include "kvant/rowwise/cuda_run.h"
+#include "kvant/rowwise/cuda_team.cuh"
 
 namespace kvant::testing {
 
@@ -33,22 +34,10 @@ Status RunOnHost(HostQueue& queue, const Kernel& kernel, const CudaShape& shape)
   return {};
 }
 
-inline Status LaunchRows(HostQueue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape) {
-  const auto launch = [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); };
-  if (step == CudaStep::kStatistics) return launch(cuda::StatisticsKernel{plan});
-  return VisitFloat(plan.x_dtype,
-                    [&](auto kind) { return cuda::DispatchRows<decltype(kind)>(step, vectors, plan, launch); });
-}
-
-inline Status LaunchColumns(HostQueue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) {
-  const auto launch = [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); };
-  if (step == CudaStep::kColumnStatistics) return launch(cuda::ColumnStatisticsKernel{plan});
-  return VisitFloat(plan.x_dtype, [&](auto kind) { return cuda::DispatchColumns<decltype(kind)>(step, plan, launch); });
-}
-
-inline Status LaunchCopy(HostQueue& queue, int word, const CudaElements& e, const CudaShape& shape) {
-  return cuda::DispatchCopy(word, e, [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); });
-}
+// Compiled once, in host_queue.cc and host_rows.cc.
+Status LaunchRows(HostQueue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape);
+Status LaunchColumns(HostQueue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape);
+Status LaunchCopy(HostQueue& queue, int word, const CudaElements& e, const CudaShape& shape);
 
 }  // namespace kvant::testing
 

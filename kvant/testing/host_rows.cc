@@ -1,0 +1,13 @@
+#include "kvant/rowwise/cuda_dispatch.cuh"
+#include "kvant/testing/host_queue.h"
+
+namespace kvant::testing {
+
+Status LaunchRows(HostQueue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape) {
+  const auto launch = [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); };
+  if (step == CudaStep::kStatistics) return launch(cuda::StatisticsKernel{plan});
+  return VisitFloat(plan.x_dtype,
+                    [&](auto kind) { return cuda::DispatchRows<decltype(kind)>(step, vectors, plan, launch); });
+}
+
+}  // namespace kvant::testing
