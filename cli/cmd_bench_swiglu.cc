@@ -20,7 +20,10 @@ struct Line {
   Timing timing;
 
   // Results.
-  double GigaElements() const { return static_cast<double>(shape.rows * (shape.columns / 2)) / timing.seconds / 1e9; }
+  double GigaElements() const {
+    const int64_t results = shape.rows * (shape.columns / 2);
+    return static_cast<double>(results) / timing.seconds / 1e9;
+  }
 };
 
 // x as a matrix product leaves it, and experts of about as many rows each. Gates have a deviation of about 2.
