@@ -148,7 +148,7 @@ inline TestTensor RandomCounts(int64_t groups, int64_t parameter_rows, bool pair
 }
 
 // `odd`: layouts too.
-inline SwigluProblem RandomSwiglu(DType x_dtype, Format format, Shape lead, int64_t h, bool odd, Rng& rng) {
+inline SwigluProblem RandomSwiglu(DType x_dtype, Format format, const Shape& lead, int64_t h, bool odd, Rng& rng) {
   SwigluProblem p;
   const auto layout = [&](Layout l) { return odd && OneIn(rng, 2) ? l : Layout::kContiguous; };
   DequantSwigluQuantArgs& a = p.attributes;
