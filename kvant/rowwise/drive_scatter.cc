@@ -89,7 +89,7 @@ class BatchedRows {
   void Ask(const RowAddress& at, int64_t rows, const RowSteps& steps) {
     asked_ = true;
     ForEachTable(at, rows, steps, [](char* first, int64_t n, int64_t bytes, int64_t step) {
-      // A read, because processors forget to prefetch what is on a page that they do not have at hand.
+      // A read: on a Zen 4, prefetches of pages that it has no translation of changed nothing.
       asm volatile("" : : "r"(*static_cast<const volatile char*>(first)));
       Prefetch(first, n, bytes, step);
     });

@@ -225,6 +225,15 @@ inline SwigluProblem RandomSwiglu(DType x_dtype, Format format, const Shape& lea
   return p;
 }
 
+// A few rows of any width and layout.
+inline SwigluProblem SmallSwiglu(DType x_dtype, Format format, Rng& rng) {
+  static const std::vector<int64_t> kWidths = {1, 2, 3, 4, 15, 16, 17, 31, 64, 65, 127, 200, 300, 1024};
+  Shape lead;
+  for (int64_t d = Uniform(rng, 0, 3); d > 0; --d) lead.push_back(OneIn(rng, 40) ? 0 : Uniform(rng, 1, 5));
+  const int64_t h = PickFrom(rng, kWidths);
+  return RandomSwiglu(x_dtype, format, lead, h, OneIn(rng, 2), rng);
+}
+
 }  // namespace kvant::testing
 
 #endif  // KVANT_OPS_DEQUANT_SWIGLU_QUANT_PROBLEM_TEST_UTIL_H_

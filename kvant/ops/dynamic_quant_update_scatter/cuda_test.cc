@@ -14,19 +14,6 @@ using namespace testing;  // NOLINT(google-build-using-namespace): the whole of 
 
 class FusedCuda : public CudaTest {};
 
-struct Tables {
-  std::vector<uint8_t> codes, scale, offset;
-  bool operator==(const Tables&) const = default;
-};
-Tables Take(FusedProblem& p) {
-  Tables t{p.rows.self.Bytes(), p.scale.Bytes(), p.offset.Bytes()};
-  EXPECT_TRUE(p.rows.self.OnlyElementsWritten() && p.scale.OnlyElementsWritten() && p.offset.OnlyElementsWritten());
-  p.rows.self.Reset();
-  p.scale.Reset();
-  p.offset.Reset();
-  return t;
-}
-
 Status RunOnDevice(FusedProblem& p) {
   OnDevice device;
   DynamicQuantUpdateScatterArgs args = p.Args();
@@ -50,7 +37,7 @@ TEST_F(FusedCuda, AnyProblem) {
   for (int i = 0; i < rounds; ++i) {
     FusedProblem p = RandomFused(rng, tables[static_cast<size_t>(i) % 3]);
     ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
-    const Tables expected = Take(p);
+    const Expected expected = Take(p);
     const Status status = RunOnDevice(p);
     ASSERT_TRUE(status.ok()) << status.message();
     ASSERT_EQ(Take(p), expected) << p.Describe();
@@ -70,7 +57,7 @@ TEST_F(FusedCuda, BadIndicesAreTold) {
   p.offset = TestTensor(DType::kFloat32, {3, 4}, rng);
   p.rows.policy = IndexPolicy::kSkip;
   ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
-  const Tables expected = Take(p);
+  const Expected expected = Take(p);
   p.rows.policy = IndexPolicy::kError;
   ASSERT_TRUE(RunOnDevice(p).ok());
   EXPECT_EQ(Take(p), expected);

@@ -15,19 +15,6 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the whole of it is about tests
 
-struct Tables {
-  std::vector<uint8_t> codes, scale, offset;
-  bool operator==(const Tables&) const = default;
-};
-Tables Take(FusedProblem& p) {
-  Tables t{p.rows.self.Bytes(), p.scale.Bytes(), p.offset.Bytes()};
-  EXPECT_TRUE(p.rows.self.OnlyElementsWritten() && p.scale.OnlyElementsWritten() && p.offset.OnlyElementsWritten());
-  p.rows.self.Reset();
-  p.scale.Reset();
-  p.offset.Reset();
-  return t;
-}
-
 TEST(FusedEmulation, AnyProblem) {
   Rng rng(21);
   const std::vector<DType> tables = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
@@ -35,7 +22,7 @@ TEST(FusedEmulation, AnyProblem) {
   for (int i = 0; i < rounds; ++i) {
     FusedProblem p = RandomFused(rng, tables[static_cast<size_t>(i) % 3]);
     ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
-    const Tables expected = Take(p);
+    const Expected expected = Take(p);
     CudaFaultRecord faults;
     HostQueue queue;
     queue.traits = {PickFrom(rng, std::vector<int>{1, 132}), OneIn(rng, 2) ? 90 : 80};
@@ -74,7 +61,7 @@ TEST(FusedEmulation, PagedCaches) {
         return args;
       };
       ASSERT_TRUE(DynamicQuantUpdateScatter(both()).ok());
-      const Tables expected_k = Take(k), expected_v = Take(v);
+      const Expected expected_k = Take(k), expected_v = Take(v);
       HostQueue queue;
       ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, both()).ok());
       EXPECT_EQ(queue.launches, 2);
@@ -102,7 +89,7 @@ TEST(FusedEmulation, BadIndicesAreRecorded) {
     p.offset = TestTensor(DType::kFloat32, {3, 5}, rng);
     p.rows.policy = IndexPolicy::kSkip;
     ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
-    const Tables expected = Take(p);
+    const Expected expected = Take(p);
     p.rows.policy = IndexPolicy::kError;
     CudaFaultRecord faults;
     HostQueue queue;

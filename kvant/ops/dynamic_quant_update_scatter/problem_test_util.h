@@ -129,6 +129,7 @@ inline std::vector<uint8_t> Scattered(FusedProblem& p, TestTensor table, const C
 
 struct Expected {
   std::vector<uint8_t> codes, scale, offset;
+  bool operator==(const Expected&) const = default;
 };
 
 inline Expected Unfused(FusedProblem& p) {
@@ -219,6 +220,14 @@ inline void Reset(FusedProblem& p) {
   p.rows.self.Reset();
   p.scale.Reset();
   p.offset.Reset();
+}
+
+// What the tables hold; they are as before then.
+inline Expected Take(FusedProblem& p) {
+  Expected e{p.rows.self.Bytes(), p.scale.Bytes(), p.offset.Bytes()};
+  EXPECT_TRUE(p.rows.self.OnlyElementsWritten() && p.scale.OnlyElementsWritten() && p.offset.OnlyElementsWritten());
+  Reset(p);
+  return e;
 }
 
 }  // namespace kvant::testing
