@@ -79,6 +79,8 @@ function(kvant_add_folder folder)
   if(benches AND benchmark_FOUND)
     if(NOT TARGET kvant_bench)
       add_executable(kvant_bench)
+      # Nothing runs it with sanitizers, with which it takes minutes to build.
+      set_target_properties(kvant_bench PROPERTIES EXCLUDE_FROM_ALL "${KVANT_SANITIZE}")
       target_link_libraries(kvant_bench PRIVATE kvant fmt::fmt-header-only benchmark::benchmark_main)
       target_compile_definitions(kvant_bench PRIVATE KVANT_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     endif()

@@ -181,7 +181,7 @@ TEST(Swish, Ends) {
   EXPECT_TRUE(std::isnan(exp(std::numeric_limits<float>::quiet_NaN())));
 }
 
-// A NaN that an operation made does not become a number.
+// A NaN does not become a number.
 TEST(Swish, SumOfNaN) {
   volatile float zero = 0;
   const float nan = zero * -kInfinity;
@@ -189,7 +189,7 @@ TEST(Swish, SumOfNaN) {
     const std::vector<float> x(256, nan);
     std::vector<float> sum(x.size());
     FunctionsOf(target).one_plus(x.data(), 256, sum.data());
-    for (const float v : sum) EXPECT_FALSE(std::isfinite(v)) << Name(target);
+    for (const float v : sum) EXPECT_TRUE(std::isnan(v)) << Name(target);
   }
 }
 
@@ -209,15 +209,12 @@ TEST(Swish, SameBitsOnEveryTarget) {
       std::snprintf(text, sizeof(text), " of %a: %a, expected %a", x[i], a, b);
       wrong = what + text;
     };
-    const auto expect_sum = [&](size_t i, float a, float b, const std::string& what) {
-      if (x[i] == x[i]) expect(i, a, b, what);
-    };
-    for (size_t i = 0; i < x.size(); ++i) expect_sum(i, sum[i], 1.0f + expected[i], "sum");
+    for (size_t i = 0; i < x.size(); ++i) expect(i, sum[i], 1.0f + expected[i], "sum");
     for (const Target target : SupportedTargets()) {
       FunctionsOf(target).exp(x.data(), kBlock, got.data());
       for (size_t i = 0; i < x.size(); ++i) expect(i, got[i], expected[i], "exp on " + std::string(Name(target)));
       FunctionsOf(target).one_plus(minus.data(), kBlock, got.data());
-      for (size_t i = 0; i < x.size(); ++i) expect_sum(i, got[i], sum[i], "sum on " + std::string(Name(target)));
+      for (size_t i = 0; i < x.size(); ++i) expect(i, got[i], sum[i], "sum on " + std::string(Name(target)));
     }
   });
   EXPECT_EQ(wrong, "");

@@ -119,7 +119,7 @@ KVANT_INLINE void EncodeColumnsWith(EncodeColumnsArgs a) {
   std::memcpy(x, a.x, n * sizeof(In));
   std::memset(x + n, 0, (block - n) * sizeof(In));
   a.x = x;
-  EncodeBlock<false>(Encoder(a), x, nullptr, codes, false);
+  EncodeOne<kFormat, false>(Encoder(a), x, nullptr, block, codes);
   std::memcpy(a.y, codes, CodeBytes<kFormat>(n));
 }
 

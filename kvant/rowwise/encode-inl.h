@@ -6,12 +6,13 @@
 #define KVANT_ROWWISE_ENCODE_INL_H_
 #endif
 
+#include <cmath>
 #include <cstring>
 
 #include "hwy/cache_control.h"
 #include "kvant/formats/store-inl.h"
 #include "kvant/numerics/quad_lanes-inl.h"
-#include "kvant/rowwise/kernels.h"
+#include "kvant/rowwise/regular.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
@@ -27,32 +28,64 @@ namespace HWY_NAMESPACE {
 
 using F = VectorLanes::F;
 
+KVANT_INLINE bool AnyBelow(VectorLanes::I v, int32_t bound) {
+  const VectorLanes::DI d;
+  return !hn::AllFalse(d, hn::Lt(v, hn::Set(d, bound)));
+}
+#if !HWY_HAVE_SCALABLE
+KVANT_INLINE bool AnyBelow(QuadLanes::I v, int32_t bound) {
+  return AnyBelow(hn::Min(hn::Min(v.a, v.b), hn::Min(v.c, v.d)), bound);
+}
+#endif
+
 // Elements to codes with the parameters of a row; L decides how many at a time. Holds scalars only: vectors of SVE
 // cannot be members, and the broadcasts leave the loop anyway.
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
 struct RowEncoder {
+  static_assert(kPath != Path::kExact || kAsymmetric);  // see Encode
   static constexpr Format kTo = kFormat;
-  static constexpr float kLift = kPath == Path::kFastTiny ? 0x1p64f : 1.0f;
   static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
+  // A quotient of 24 bits takes two corrections; codes without it are fewer operations.
+  static constexpr bool kFixed = kPath == Path::kFast && kTwice && IsInteger(kFormat);
+  static constexpr float kOffsetUpTo = kFixed ? kFixedOffsetUpTo : PathRule::kOffsetUpTo;
 
-  float scale, inverse, offset;
+  float lift, scale, inverse, offset;
 
   explicit KVANT_INLINE RowEncoder(const RowParams& p)
-      : scale(p.scale * kLift), inverse(kPath == Path::kFastTiny ? 1.0f / scale : p.inverse), offset(p.offset) {}
+      : lift(kPath == Path::kFastTiny && p.scale < PathRule::kTinyBelow ? 0x1p64f : 1.0f),
+        scale(p.scale * lift),
+        inverse(kPath == Path::kFastTiny ? 1.0f / scale : p.inverse),
+        offset(p.offset) {}
 
   template <class L>
   KVANT_INLINE typename L::I Encode(const In* x_at, const float* smooth_at) const {
-    using Codec = CodecOf<L, kFormat>;
-    using V = typename L::F;
-    V x = L::Load(x_at);
-    if constexpr (kSmooth) x = L::Mul(x, L::Load(smooth_at));
+    const typename L::F x = LoadScaled<L>(x_at, smooth_at);
     if constexpr (kPath == Path::kExact) {
-      V v = L::Div(x, L::Set(scale));
-      if constexpr (kAsymmetric) v = L::Add(v, L::Set(offset));
-      return Codec::Encode(v);
+      return CodecOf<L, kFormat>::Encode(L::Add(L::Div(x, L::Set(scale)), L::Set(offset)));
+    } else if constexpr (kFixed) {
+      const typename L::I fixed = FixedCodes<L>(x, L::Set(inverse), L::Set(FixedStart<kAsymmetric>(offset)));
+      const typename L::I fraction = L::And(fixed, L::SetI((1 << kFractionBits) - 1));
+      if (HWY_UNLIKELY(AnyBelow(fraction, kNear<kAsymmetric>))) return ByQuotient<L>(x_at, smooth_at);
+      return L::template Sar<kFractionBits>(fixed);
     } else {
-      return EncodeFast<kFormat, kAsymmetric, kTwice, L>(x, kLift, L::Set(scale), L::Set(inverse), L::Set(offset));
+      return Quotient<L>(x);
     }
+  }
+
+ private:
+  template <class L>
+  static KVANT_INLINE typename L::F LoadScaled(const In* x_at, const float* smooth_at) {
+    if constexpr (kSmooth) return L::Mul(L::Load(x_at), L::Load(smooth_at));
+    return L::Load(x_at);
+  }
+  template <class L>
+  KVANT_INLINE typename L::I Quotient(typename L::F x) const {
+    return EncodeFast<kFormat, kAsymmetric, kTwice, L>(x, kPath == Path::kFastTiny ? lift : 1.0f, L::Set(scale),
+                                                       L::Set(inverse), L::Set(offset));
+  }
+  template <class L>
+  HWY_NOINLINE typename L::I ByQuotient(const In* x_at, const float* smooth_at) const {
+    return Quotient<L>(LoadScaled<L>(x_at, smooth_at));
   }
 };
 
@@ -116,24 +149,31 @@ KVANT_INLINE void CopyFew(void* to, const void* from, size_t bytes) {
   }
 }
 
-// Rows shorter than a block go through a copy with room for one.
+// At most a block, not streamed; what is shorter goes through a copy with room for one. Out of line, as every copy of
+// an encoder is time that the library takes to build.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
-HWY_NOINLINE void EncodeShort(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
+HWY_NOINLINE void EncodeOne(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
   HWY_ALIGN In x_copy[kMaxBlock];
   HWY_ALIGN float smooth_copy[kMaxBlock];
   HWY_ALIGN uint8_t codes[kMaxBlock];
   const size_t block = BlockElements<kFormat>();
-  const VectorLanes::DF df;
-  for (size_t i = 0; i < block * sizeof(In) / sizeof(float); i += VectorLanes::N()) {
-    hn::StoreU(hn::Zero(df), df, reinterpret_cast<float*>(x_copy) + i);
+  uint8_t* to = y;
+  if (n < block) {
+    const VectorLanes::DF df;
+    for (size_t i = 0; i < block * sizeof(In) / sizeof(float); i += VectorLanes::N()) {
+      hn::StoreU(hn::Zero(df), df, reinterpret_cast<float*>(x_copy) + i);
+    }
+    CopyFew(x_copy, x, n * sizeof(In));
+    x = x_copy;
+    if constexpr (kSmooth) {
+      for (size_t i = 0; i < block; i += VectorLanes::N()) hn::StoreU(hn::Zero(df), df, smooth_copy + i);
+      CopyFew(smooth_copy, smooth, n * sizeof(float));
+      smooth = smooth_copy;
+    }
+    to = codes;
   }
-  CopyFew(x_copy, x, n * sizeof(In));
-  if constexpr (kSmooth) {
-    for (size_t i = 0; i < block; i += VectorLanes::N()) hn::StoreU(hn::Zero(df), df, smooth_copy + i);
-    CopyFew(smooth_copy, smooth, n * sizeof(float));
-  }
-  EncodeBlock<kSmooth>(encode, x_copy, smooth_copy, codes, false);
-  CopyFew(y, codes, CodeBytes<kFormat>(n));
+  EncodeBlock<kSmooth>(encode, x, smooth, to, false);
+  if (n < block) CopyFew(y, codes, CodeBytes<kFormat>(n));
 }
 
 // Asks for `bytes` of what will be read next, if anything.
@@ -142,37 +182,14 @@ KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes) {
   for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(static_cast<const char*>(next) + from + b);
 }
 
-// Whole blocks from element i on; returns where it stopped. Asks for the last three quarters of `prefetch`.
-template <Format kFormat, bool kSmooth, class In, class Encoder>
-KVANT_INLINE size_t EncodeBlocks(Encoder encode, const In* x, const float* smooth, size_t i, size_t n, uint8_t* y,
-                                 const void* prefetch, bool stream) {
-  const size_t block = BlockElements<kFormat>();
-  const auto one = [&]() HWY_ATTR __attribute__((always_inline)) {
-    EncodeBlock<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
-    i += block;
-  };
-  if (prefetch != nullptr) {
-    // In steps whose three quarters are whole cache lines.
-    const size_t blocks = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
-    const size_t quarter = n * sizeof(In) / 4, step = blocks * block * sizeof(In) * 3 / 4;
-    const char* next = static_cast<const char*>(prefetch) + quarter;
-    while (i + blocks * block <= n) {
-      Fetch(next, 0, step);
-      next += step;
-      for (size_t k = 0; k < blocks; ++k) one();
-    }
-  }
-  while (i + block <= n) one();
-  return i;
-}
-
-// Any number of elements: whole blocks, the last one overlapping the one before it.
+// Any number of elements: whole blocks, the last one overlapping the one before it. Asks for the last three quarters of
+// `prefetch`.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
                             const void* prefetch, bool stream) {
   const size_t block = BlockElements<kFormat>();
   if (HWY_UNLIKELY(n < block)) {
-    if (n != 0) EncodeShort<kFormat, kSmooth>(encode, x, smooth, n, y);
+    if (n != 0) EncodeOne<kFormat, kSmooth>(encode, x, smooth, n, y);
     return;
   }
   size_t i = 0;
@@ -180,24 +197,46 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
     const size_t bytes = CodeBytes<kFormat>(block);
     const size_t ahead = (bytes - reinterpret_cast<uintptr_t>(y) % bytes) % bytes;
     if (ahead != 0) {  // up to where streaming stores may begin
-      EncodeBlock<kSmooth>(encode, x, smooth, y, false);
+      EncodeOne<kFormat, kSmooth>(encode, x, smooth, block, y);
       i = ahead * block / bytes;
     }
-    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, true);
-  } else {
-    i = EncodeBlocks<kFormat, kSmooth>(encode, x, smooth, i, n, y, prefetch, false);
+  }
+  // In steps whose three quarters are whole cache lines.
+  const size_t blocks_in_step = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
+  const size_t step = blocks_in_step * block * sizeof(In) * 3 / 4;
+  const char* next = prefetch == nullptr ? nullptr : static_cast<const char*>(prefetch) + n * sizeof(In) / 4;
+  for (size_t blocks = (n - i) / block; blocks != 0;) {
+    if (next != nullptr) {
+      Fetch(next, 0, step);
+      next += step;
+    }
+    size_t in_step = HWY_MIN(blocks, blocks_in_step);
+    blocks -= in_step;
+    do {
+      EncodeBlock<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
+      i += block;
+    } while (--in_step != 0);
   }
   if (i < n) {
     const size_t last = n - block;
-    EncodeBlock<kSmooth>(encode, x + last, smooth + (kSmooth ? last : 0), y + CodeBytes<kFormat>(last), false);
+    EncodeOne<kFormat, kSmooth>(encode, x + last, smooth + (kSmooth ? last : 0), block, y + CodeBytes<kFormat>(last));
   }
 }
 
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
 void Encode(const EncodeArgs& a, const RowParams& p) {
-  const RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath> encode(p);
-  EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y, a.prefetch,
-                              (a.flags & kStreamStores) != 0);
+  if constexpr (kPath == Path::kExact && !kAsymmetric) {
+    // Adding -0 changes nothing, so one encoder is enough.
+    return Encode<In, kFormat, true, kSmooth, kPath>(a, {.scale = p.scale, .offset = -0.0f, .inverse = p.inverse});
+  } else {
+    using Encoder = RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath>;
+    if constexpr (Encoder::kFixed && kAsymmetric) {
+      if (std::fabs(p.offset) > Encoder::kOffsetUpTo) return Encode<In, kFormat, true, kSmooth, Path::kFastTiny>(a, p);
+    }
+    const Encoder encode(p);
+    EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,
+                                a.prefetch, (a.flags & kStreamStores) != 0);
+  }
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

@@ -28,8 +28,8 @@ struct RowParams {
 // What an encoder may assume of scale and elements.
 enum class Path : uint8_t {
   kExact,     // nothing: real division, every cast saturates
-  kFast,      // quotients by multiplication with the inverse, codes in range (see driver's Regular())
-  kFastTiny,  // the same after multiplying x' and scale by 2^64, for scales below 2^-76
+  kFast,      // multiplication with the inverse, codes in range (regular.h)
+  kFastTiny,  // the same with quotients after multiplying x' and scale by 2^64, for scales below 2^-76
 };
 inline constexpr int kNumPaths = 3;
 

@@ -13,7 +13,7 @@ namespace kvant {
 // quotient only where it is below 2^-26 (2^-52 for scales from 2^-50), too small to move a code.
 struct PathRule {
   bool asymmetric;
-  static constexpr float kScaleUpTo = 0x1p125f, kOffsetUpTo = 0x1p18f;
+  static constexpr float kTinyBelow = 0x1p-76f, kScaleUpTo = 0x1p125f, kOffsetUpTo = 0x1p18f;
   float fast_from;    // smallest scale for kFast
   float tiny_from;    // smallest scale for kFastTiny
   float offset_from;  // smallest |offset|
@@ -23,7 +23,7 @@ struct PathRule {
     // An asymmetric float format sees differences far below one unit of its offset, and the sign of a zero: -0 - 0 is
     // not what +0 - 0 is.
     const bool sensitive = asymmetric && !IsInteger(format);
-    fast_from = sensitive ? 0x1p-50f : 0x1p-76f;
+    fast_from = sensitive ? 0x1p-50f : kTinyBelow;
     tiny_from = sensitive ? 0x1p-50f : 0x1p-100f;
     offset_from = sensitive ? 0x1p-44f : 0;
     slack = IsInteger(format) ? 0.375f : Info(format).d * 0x1p-10f;

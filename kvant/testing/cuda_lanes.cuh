@@ -79,7 +79,7 @@ KVANT_HOST_DEVICE void Results(uint32_t i, uint32_t j, uint32_t k, uint32_t (&ou
   put_f(L::ToFloat(ii));
   put(static_cast<uint32_t>(L::RoundToInt(a > -2e9f && a < 2e9f ? a : 0.5f)));
   put_f(Exp<L>(a));
-  put_f(a == a ? OnePlusExpOfMinus<L>(a) : 0);
+  put_f(OnePlusExpOfMinus<L>(a));
   // Quotients of numbers that are neither large nor small: one correction for 11 bits, two for 24.
   const float x = L::FloatOf((ii & 0x007FFFFF) | 0x3F800000), s = L::FloatOf((jj & 0x007FFFFF) | 0x40000000);
   const float inverse = L::Div(1.0f, s), x11 = L::FloatOf(L::Bits(x) & ~0x1FFF);

@@ -153,20 +153,26 @@ KVANT_INLINE void FetchFor(const Piece& p, size_t i, size_t n) {
   for (size_t b = 0; b < n * 4; b += 64) hwy::Prefetch(from + b);
 }
 
+// At least one block. A block is finished after the division of the next one's gates has begun: 3 % for int32.
 template <class In, Bias kBias, SwigluMode kMode>
 KVANT_INLINE Largest WholeBlocks(const Piece& p) {
   const size_t n = static_cast<size_t>(p.n), block = kVectors * V::N();
   V::I largest_s = V::SetI(0), largest_x = V::SetI(0);
-  const auto one = [&](size_t i) HWY_ATTR __attribute__((always_inline)) {
-    const BlockLanes::F gate = GateBlock<In, kBias, kMode>(p, i, largest_x);
-    FinishBlock<In, kBias, kMode>(p, i, gate, largest_s, largest_x);
-  };
+  BlockLanes::F gate = GateBlock<In, kBias, kMode>(p, 0, largest_x);
   size_t i = 0;
-  for (; i + block <= n; i += block) {
+  for (; i + 2 * block <= n; i += block) {
     FetchFor(p, i, block);
-    one(i);
+    const BlockLanes::F next = GateBlock<In, kBias, kMode>(p, i + block, largest_x);
+    FinishBlock<In, kBias, kMode>(p, i, gate, largest_s, largest_x);
+    gate = next;
   }
-  if (i < n) one(n - block);  // overlaps the block before it
+  FetchFor(p, i, block);
+  FinishBlock<In, kBias, kMode>(p, i, gate, largest_s, largest_x);
+  i += block;
+  if (i < n) {  // overlaps the block before it
+    gate = GateBlock<In, kBias, kMode>(p, n - block, largest_x);
+    FinishBlock<In, kBias, kMode>(p, n - block, gate, largest_s, largest_x);
+  }
   const V::DI d;
   return {hn::GetLane(hn::MaxOfLanes(d, largest_s)), hn::GetLane(hn::MaxOfLanes(d, largest_x))};
 }

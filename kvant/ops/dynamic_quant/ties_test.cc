@@ -27,7 +27,8 @@ class DynamicQuantTies : public ::testing::TestWithParam<Format> {};
 // A row for every power of two: its largest element is D times the scale, its smallest, when asymmetric, D - R times,
 // so that the scale is this one exactly; the others are ties. All are shifted by as many steps, which the offset
 // undoes.
-RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mode, double dst_type_max, Rng& rng) {
+RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mode, double dst_type_max, Rng& rng,
+                        int64_t shift_up_to = 1000) {
   RowwiseProblem p;
   p.format = format;
   p.symmetric = symmetric;
@@ -35,11 +36,13 @@ RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mo
   p.dst_type_max = dst_type_max;
   const double d = testing::LargestByDefinition(format, dst_type_max),
                r = testing::RangeByDefinition(format, dst_type_max);
-  std::vector<double> ties = {d, symmetric ? -d : d - r};
+  const double least = symmetric ? -d : d - r;
+  std::vector<double> ties = {d, least};
   for (const double tie : testing::TiesByDefinition(format)) {
-    if (tie < d && tie > d - r) ties.push_back(tie);
+    if (tie < d && tie > least) ties.push_back(tie);
   }
   if (ties.size() % 2 != 0) ties.push_back(0);
+  for (size_t i = 0; ties.size() < 160; ++i) ties.push_back(ties[i]);  // shorter rows are encoded by other code
   const auto n = static_cast<int64_t>(ties.size());
   const int64_t step = SlowMachine() ? 23 : 1, sets = 2 * (278 / step);
   const bool channels = mode == QuantMode::kPerChannel;
@@ -50,8 +53,8 @@ RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mo
     const auto m =
         static_cast<double>(dtype == DType::kFloat32 ? 2 * Uniform(rng, 1, 511) + 1 : 2 * Uniform(rng, 1, 3) + 1);
     const double scale = std::ldexp(m, static_cast<int>(s / 2 * step) - 159);
-    const auto shift =
-        static_cast<double>(!symmetric && s % 2 == 1 && IsInteger(format) ? Uniform(rng, -1000, 1000) : 0);
+    const auto shift = static_cast<double>(
+        !symmetric && s % 2 == 1 && IsInteger(format) ? Uniform(rng, -shift_up_to, shift_up_to) : 0);
     for (int64_t i = 0; i < n; ++i) {
       const auto at = static_cast<size_t>(channels ? i * sets + s : s * n + i);
       values[at] = static_cast<float>((ties[static_cast<size_t>(i)] + shift) * scale);
@@ -71,6 +74,39 @@ TEST_P(DynamicQuantTies, AtEveryScale) {
         RowwiseProblem p = MakeTies(GetParam(), dtype, symmetric, mode, 0, rng);
         ASSERT_EQ(CheckOnEachTarget(p), "");
       }
+    }
+  }
+}
+
+// Elements a hair above or below a tie, where one unit of the quotient decides.
+TEST_P(DynamicQuantTies, AHairBesideThem) {
+  Rng rng(3);
+  for (const bool symmetric : {true, false}) {
+    for (int round = 0; round < (SlowMachine() ? 1 : 8); ++round) {
+      RowwiseProblem p = MakeTies(GetParam(), DType::kFloat32, symmetric, QuantMode::kPerToken, 0, rng, 4000);
+      std::vector<float> values = p.x.Floats();
+      const auto n = static_cast<size_t>(p.x.shape().back());
+      for (size_t i = 0; i < values.size(); ++i) {
+        if (i % n < 2) continue;  // the ends of the row, which make its scale
+        const float least = std::min(values[i / n * n], values[i / n * n + 1]);
+        const float step = (values[i / n * n] - least) * 0x1p-8f;  // about the scale
+        float& v = values[i];
+        const float there = v;
+        switch (Uniform(rng, 0, 2)) {
+          case 0:
+            for (int64_t k = Uniform(rng, 1, 3); k > 0; --k) v = std::nextafter(v, i % 2 == 0 ? INFINITY : -INFINITY);
+            break;
+          case 1:
+            v += step * static_cast<float>(Uniform(rng, -64, 64)) * 0x1p-20f;
+            break;
+          default:
+            v += step * static_cast<float>(Uniform(rng, -64, 64)) * 0x1p-17f;
+        }
+        if (!(v > least && v < values[i / n * n])) v = there;
+      }
+      p.x.SetFloats(values);
+      p.x.Keep();
+      ASSERT_EQ(CheckOnEachTarget(p), "");
     }
   }
 }
