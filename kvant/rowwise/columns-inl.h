@@ -48,8 +48,8 @@ void MinMaxColumns(const void* x_bytes, int64_t stride, int64_t rows, const floa
   }
 }
 
-// Elements to codes with the parameters of their columns; L decides how many at a time. Shared parameters are arrays of
-// four vectors that every index reads again.
+// Elements to codes with the parameters of their columns; L decides how many at a time. Every block reads the same
+// arrays of shared parameters.
 template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kSmooth>
 struct ColumnEncoder {
   static constexpr Format kTo = kFormat;
@@ -95,24 +95,22 @@ KVANT_INLINE void EncodeColumnsWith(EncodeColumnsArgs a) {
   using Encoder = ColumnEncoder<In, kFormat, kHybrid, kOp, kSmooth>;
   const size_t n = static_cast<size_t>(a.n);
   const size_t block = BlockElements<kFormat>();
-  const bool is_short = n < block;
-  // Shared parameters are spread over a block, and what is shorter than a block goes into copies with room for one.
+  if (n >= block) {
+    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr,
+                              (a.flags & kStreamStores) != 0);
+    return;
+  }
+  // What is shorter than a block goes into copies with room for one.
   float scale[kMaxBlock], inverse[kMaxBlock], offset[kMaxBlock];
-  if (a.shared || is_short) {
+  if (!a.shared) {
     const auto copy = [&](float* to, const float*& from) HWY_ATTR {
-      const size_t given = a.shared ? 0 : n;
-      std::memcpy(to, from, given * sizeof(float));
-      std::fill(to + given, to + block, a.shared ? from[0] : 1.0f);
+      std::memcpy(to, from, n * sizeof(float));
+      std::fill(to + n, to + block, 1.0f);
       from = to;
     };
     copy(scale, a.scale);
     copy(offset, a.offset);
     if constexpr (kOp == ColumnOp::kDivideFast) copy(inverse, a.inverse);
-  }
-  if (!is_short) {
-    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr,
-                              (a.flags & kStreamStores) != 0);
-    return;
   }
   In x[kMaxBlock];
   alignas(64) uint8_t codes[kMaxBlock];

@@ -75,7 +75,7 @@ struct EncodeColumnsArgs {
   const void* x;
   float smooth;          // one factor for all of them (1: none; kMultiply and shared parameters take only 1)
   int64_t n;             // INT4: even
-  const float* scale;    // [n], or [1] where shared
+  const float* scale;    // [n]; where shared, RowKernels::shared_room times the same
   const float* inverse;  // like scale: RN(1 / scale); kDivideFast only
   const float* offset;   // like scale; -0 where there is none
   uint8_t* y;
@@ -111,6 +111,7 @@ struct RowKernels {
   // Extends the statistics of n columns by `rows` rows, x_stride elements apart, of x' = x * smooth[row] (null: x).
   void (*min_max_columns)(const void* x, int64_t x_stride, int64_t rows, const float* smooth, int64_t n, int32_t* min,
                           int32_t* max);
+  int64_t shared_room;  // how many times a shared parameter of columns is stored
   // [format or kHybridColumns][op]
   EncodeColumnsFunction encode_columns[kNumFormats + 1][kNumColumnOps];
 };

@@ -116,6 +116,7 @@ constexpr RowKernels MakeRowKernels() {
   k.min_max = MinMax<In>;
   k.amax = Amax<In>;
   k.min_max_columns = MinMaxColumns<In>;
+  k.shared_room = 1;
 #define KVANT_ROW(id, name, bits, d, npu, graph) FillFormat<In, Format::id>(k);
   KVANT_FORMAT_LIST(KVANT_ROW)
 #undef KVANT_ROW

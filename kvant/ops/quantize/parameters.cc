@@ -76,6 +76,7 @@ void Repeat(int64_t period, int64_t n, float* numbers) {
 Parameters::Parameters(const Plan& plan)
     : plan_(plan),
       rule_(plan.format, plan.zero.data != nullptr, plan.x_dtype),
+      shared_room_(RoundUp(plan.kernels->shared_room)),
       zero_(plan.zero.data != nullptr ? zeros_ : kNoZeros.values) {}
 
 void Parameters::LoadColumns(int64_t column, int64_t n, int64_t rows) {
@@ -97,11 +98,20 @@ void Parameters::LoadColumns(int64_t column, int64_t n, int64_t rows) {
 void Parameters::LoadOne(int64_t index) {
   if (index == index_) return;
   index_ = index;
-  Convert(plan_.scale.At(index), plan_.scale.dtype, 0, 1, scale_);
-  if (zero_ == zeros_) Convert(plan_.zero.At(index), plan_.zero.dtype, 0, 1, zeros_);
-  std::fill(scale_ + 1, scale_ + kStep, scale_[0]);
-  std::fill(zeros_ + 1, zeros_ + kStep, zeros_[0]);
-  Judge(kStep);
+  const auto fill = [this](float value, float* to) {
+    for (int64_t i = 0; i < shared_room_; i += kStep) {
+      for (int64_t j = i; j < i + kStep; ++j) to[j] = value;
+    }
+  };
+  float zero = 0;
+  Convert(plan_.scale.At(index), plan_.scale.dtype, 0, 1, &smallest_);
+  fill(smallest_, scale_);
+  if (zero_ == zeros_) {
+    Convert(plan_.zero.At(index), plan_.zero.dtype, 0, 1, &zero);
+    fill(zero, zeros_);
+  }
+  regular_ = rule_.Scale(smallest_) && (zero_ != zeros_ || rule_.Zero(zero));
+  if (regular_ && !plan_.reciprocal) fill(1.0f / smallest_, inverse_);
 }
 
 void Parameters::Judge(int64_t n) {

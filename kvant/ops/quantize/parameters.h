@@ -31,6 +31,7 @@ class Parameters {
 
   const Plan& plan_;
   const Regular rule_;
+  const int64_t shared_room_;
   const float* zero_;
   bool regular_ = false;
   float smallest_ = 0;

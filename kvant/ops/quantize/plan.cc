@@ -13,9 +13,9 @@ using quantize::kIndex;
 using quantize::kX;
 using quantize::kY;
 
-// Runs of elements with one parameter that are shorter than this are encoded with a parameter for each element: a run
-// of its own costs as much as about this many elements.
-constexpr int64_t kShortRun = 256;
+// Runs of elements with one parameter that are shorter than this are encoded with a parameter for each element, which
+// takes 1.4 ns an element (Zen 4); a run of its own costs 45 ns and 0.16 ns an element.
+constexpr int64_t kShortRun = 32;
 
 // Joins short runs that share a parameter into rows; returns their length.
 int64_t JoinRuns(Grid* grid) {
