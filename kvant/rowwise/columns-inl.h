@@ -96,8 +96,7 @@ KVANT_INLINE void EncodeColumnsWith(EncodeColumnsArgs a) {
   const size_t n = static_cast<size_t>(a.n);
   const size_t block = BlockElements<kFormat>();
   if (n >= block) {
-    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr,
-                              (a.flags & kStreamStores) != 0);
+    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr, a.flags);
     return;
   }
   // What is shorter than a block goes into copies with room for one.

@@ -182,12 +182,13 @@ KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes) {
   for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(static_cast<const char*>(next) + from + b);
 }
 
-// Any number of elements: whole blocks, the last one overlapping the one before it. Asks for the last three quarters of
-// `prefetch`.
+// Any number of elements: whole blocks, the last one overlapping the one before it. `prefetch` and `flags`: those of
+// EncodeArgs.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
-                            const void* prefetch, bool stream) {
+                            const void* prefetch, uint32_t flags) {
   const size_t block = BlockElements<kFormat>();
+  const bool stream = (flags & kStreamStores) != 0;
   if (HWY_UNLIKELY(n < block)) {
     if (n != 0) EncodeOne<kFormat, kSmooth>(encode, x, smooth, n, y);
     return;
@@ -201,10 +202,12 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
       i = ahead * block / bytes;
     }
   }
-  // In steps whose three quarters are whole cache lines.
+  // In steps whose quarters are whole cache lines.
   const size_t blocks_in_step = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
-  const size_t step = blocks_in_step * block * sizeof(In) * 3 / 4;
-  const char* next = prefetch == nullptr ? nullptr : static_cast<const char*>(prefetch) + n * sizeof(In) / 4;
+  const size_t quarters = (flags & kFetchQuarter) != 0 ? 1 : 3,
+               step = blocks_in_step * block * sizeof(In) / 4 * quarters;
+  const char* next = static_cast<const char*>(prefetch);
+  if (next != nullptr) next += n * sizeof(In) / 4 * (4 - quarters);
   for (size_t blocks = (n - i) / block; blocks != 0;) {
     if (next != nullptr) {
       Fetch(next, 0, step);
@@ -235,7 +238,7 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
     }
     const Encoder encode(p);
     EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,
-                                a.prefetch, (a.flags & kStreamStores) != 0);
+                                a.prefetch, a.flags);
   }
 }
 

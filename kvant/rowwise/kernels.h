@@ -34,14 +34,15 @@ enum class Path : uint8_t {
 inline constexpr int kNumPaths = 3;
 
 // Bits of EncodeArgs::flags.
-enum : uint32_t { kStreamStores = 1 };
+enum : uint32_t { kStreamStores = 1, kFetchQuarter = 2 };
 
 struct EncodeArgs {
   const void* x;
   const float* smooth;   // null without smooth scales
   int64_t n;             // INT4: even
   uint8_t* y;            // INT4: n / 2 bytes, else n
-  const void* prefetch;  // null, or as many elements that will be measured next: three quarters of them are asked for
+  const void* prefetch;  // null, or as many bytes as at x that will be read next: the last three quarters of them are
+                         // asked for, the last one with kFetchQuarter
   uint32_t flags;
 };
 

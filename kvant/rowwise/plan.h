@@ -43,6 +43,7 @@ struct RowwisePlan {
   bool asymmetric = false;
   bool amax_only = false;  // kMeasure: largest magnitude instead of smallest and largest
   bool streaming = false;
+  bool fetches_quarter = false;  // see kFetchQuarter
   Format format = Format::kInt8;
   float d = 0, r = 0;
 

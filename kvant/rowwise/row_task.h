@@ -33,6 +33,7 @@ class RowTask {
                  plan.rows * plan.columns >= kFlushFrom),
         needs_min_(plan.stage == Stage::kMeasure ? !plan.amax_only : plan.asymmetric || plan.stage == Stage::kEncode),
         rule_(plan.format, plan.asymmetric),
+        flags_((plan.streaming ? kStreamStores : 0u) | (plan.fetches_quarter ? kFetchQuarter : 0u)),
         encoders_(plan.kernels->encode[static_cast<int>(plan.format)][plan.asymmetric][plan.smooth != nullptr]) {}
 
   FpEnv::Mode env() const { return flushes_ ? FpEnv::kFlush : FpEnv::kDefault; }
@@ -94,7 +95,7 @@ class RowTask {
         std::memset(y, 0, static_cast<size_t>(plan_.format == Format::kInt4 ? n / 2 : n));
       } else {
         const auto in = io_.Read(at.x, at.row, c, n);
-        encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, plan_.streaming ? kStreamStores : 0u}, p);
+        encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, flags_}, p);
       }
       if (!io_.direct()) io_.Flush(at.y, c, n);
       c += n;
@@ -179,6 +180,7 @@ class RowTask {
   Io io_;
   const bool flushes_, needs_min_;
   const PathRule rule_;
+  const uint32_t flags_;
   const EncodeFunction (&encoders_)[kNumPaths];
 };
 

@@ -301,8 +301,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
     FetchRow<In>(a, r);
     const Encoder encode({a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
-    EncodeRow<kFormat, false>(encode, RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr,
-                              (a.flags & kStreamStores) != 0);
+    EncodeRow<kFormat, false>(encode, RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
   }
   return ~regular & ((1u << a.rows) - 1);
 }

@@ -40,11 +40,11 @@ struct Piece {
   int64_t smooth_mask;
   int64_t n;
   float* s;
-  // What to ask for meanwhile, or null: n << next_shift bytes from `next` on and from `next_lin` on, and, four bytes to
+  // What to ask for meanwhile, or null: n * next_bytes bytes from `next` on and from `next_lin` on, and, four bytes to
   // an element, the second half of the row (kFetchAhead bytes ahead) followed by that of the next.
   const char* next;
   const char* next_lin;
-  int next_shift;
+  int64_t next_bytes;
   const char* second;
   const char* next_second;
   Attributes attributes;

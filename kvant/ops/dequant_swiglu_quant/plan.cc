@@ -46,6 +46,7 @@ void PlanEncode(const DequantSwigluQuantArgs& args, Target target, const ExecOpt
   MapMatrix(args.y, &e.y);
   e.scale.data = static_cast<char*>(args.scale.data());
   e.scale.rows.AppendLeading(args.scale, 0);
+  e.fetches_quarter = true;
   if (e.y.step == 1) {
     e.streaming =
         exec.stores == Stores::kStreaming || (exec.stores == Stores::kAuto && args.y.elements() > kStreamingBytes);

@@ -142,7 +142,7 @@ KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F gate, V::I
 // Asks for what elements [i, i + n) are to ask for.
 KVANT_INLINE void FetchFor(const Piece& p, size_t i, size_t n) {
   if (p.next == nullptr) return;
-  const size_t first = i << p.next_shift, bytes = n << p.next_shift;
+  const size_t each = static_cast<size_t>(p.next_bytes), first = i * each, bytes = n * each;
   for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(p.next + first + b);
   if (p.next_lin != nullptr) {
     for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(p.next_lin + first + b);
