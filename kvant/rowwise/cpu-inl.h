@@ -56,7 +56,7 @@ constexpr RowKernels MakeRowKernels() {
   k.min_max = MinMax<In>;
   k.amax = Amax<In>;
   k.min_max_columns = MinMaxColumns<In>;
-  k.shared_room = 8 * hn::MaxLanes(VectorLanes::DF());  // of the largest block
+  k.shared_room = 4 * hn::MaxLanes(VectorLanes::DF());  // what one store takes; INT4 reads it twice
 #define KVANT_ROW(id, name, bits, d, npu, graph) FillFormat<In, Format::id>(k);
   KVANT_FORMAT_LIST(KVANT_ROW)
 #undef KVANT_ROW

@@ -46,8 +46,8 @@ struct RowEncoder {
   static constexpr Format kTo = kFormat;
   static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
   // A quotient of 24 bits takes two corrections; codes without it are fewer operations.
-  static constexpr bool kFixed = kPath == Path::kFast && kTwice && IsInteger(kFormat);
-  static constexpr float kOffsetUpTo = kFixed ? kFixedOffsetUpTo : PathRule::kOffsetUpTo;
+  static constexpr bool kFixed =
+      kPath == Path::kFast && kTwice && (kFormat == Format::kInt8 || kFormat == Format::kInt4);
 
   float lift, scale, inverse, offset;
 
@@ -234,7 +234,8 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
   } else {
     using Encoder = RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath>;
     if constexpr (Encoder::kFixed && kAsymmetric) {
-      if (std::fabs(p.offset) > Encoder::kOffsetUpTo) return Encode<In, kFormat, true, kSmooth, Path::kFastTiny>(a, p);
+      // By quotients, which are not lifted there.
+      if (std::fabs(p.offset) > kFixedOffsetUpTo) return Encode<In, kFormat, true, kSmooth, Path::kFastTiny>(a, p);
     }
     const Encoder encode(p);
     EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,

@@ -29,7 +29,7 @@ struct RowParams {
 enum class Path : uint8_t {
   kExact,     // nothing: real division, every cast saturates
   kFast,      // multiplication with the inverse, codes in range (regular.h)
-  kFastTiny,  // the same with quotients after multiplying x' and scale by 2^64, for scales below 2^-76
+  kFastTiny,  // the same for scales below 2^-76, by quotients after multiplying x' and scale by 2^64
 };
 inline constexpr int kNumPaths = 3;
 
@@ -41,8 +41,8 @@ struct EncodeArgs {
   const float* smooth;   // null without smooth scales
   int64_t n;             // INT4: even
   uint8_t* y;            // INT4: n / 2 bytes, else n
-  const void* prefetch;  // null, or as many bytes as at x that will be read next: the last three quarters of them are
-                         // asked for, the last one with kFetchQuarter
+  const void* prefetch;  // null, or what will be read next, as many bytes as x has: the last three quarters of it are
+                         // asked for, with kFetchQuarter the last one
   uint32_t flags;
 };
 

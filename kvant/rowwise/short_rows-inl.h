@@ -155,11 +155,10 @@ KVANT_INLINE hn::Mask<VectorLanes::DF> InRange(const ShortRowsArgs& a, const Pat
   return hn::And(hn::Ge(hn::Add(hn::Div(low, s), offset), least), hn::Le(hn::Add(hn::Div(high, s), offset), most));
 }
 
-// Scale, offset and inverse of every row from its extremes; returns the rows that the fast path may encode, which takes
-// offsets up to offset_up_to.
+// Scale, offset and inverse of every row from its extremes; returns the rows that the fast path may encode.
 template <bool kAsymmetric, class In>
-KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, float offset_up_to,
-                                  const BatchRange<In>& range, float* inverse) {
+KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, const BatchRange<In>& range,
+                                  float* inverse) {
   const In* min = reinterpret_cast<const In*>(range.min);
   const In* max = reinterpret_cast<const In*>(range.max);
   const VectorLanes::DF df;
@@ -180,7 +179,7 @@ KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, 
       const F offset = KeptInTable<false>(AsymmetricOffset<VectorLanes>(high, s, VectorLanes::Set(a.d)), a.table);
       const F magnitude = hn::Abs(offset);
       fast = hn::And(fast, hn::And(hn::Ge(magnitude, VectorLanes::Set(rule.offset_from)),
-                                   hn::Le(magnitude, VectorLanes::Set(offset_up_to))));
+                                   hn::Le(magnitude, VectorLanes::Set(rule.kOffsetUpTo))));
       hn::StoreU(offset, df, a.offset + i);
     }
     if (a.table != DType::kFloat32) fast = hn::And(fast, InRange<kAsymmetric>(a, rule, min + i, high, s, i));
@@ -241,8 +240,7 @@ KVANT_INLINE uint32_t NarrowRows(const ShortRowsArgs& a) {
   BatchRange<In> range;
   MeasureBatch<kAsymmetric>(a, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
-  const uint32_t regular =
-      BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), PathRule::kOffsetUpTo, range, inverse);
+  const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
   const size_t vectors = n / VectorLanes::N();
   const NarrowRowsEncoder<In, kFormat, kAsymmetric> encode{x, a.scale, inverse, a.offset,
                                                            (size_t{65536} + vectors - 1) / vectors};
@@ -294,14 +292,20 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
   BatchRange<In> range;
   MeasureBatch<kAsymmetric>(a, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
-  const uint32_t regular =
-      BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), Encoder::kOffsetUpTo, range, inverse);
+  const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
   for (int r = 0; r < a.rows; ++r) {
     if (HWY_UNLIKELY((regular >> r & 1) == 0)) continue;
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
     FetchRow<In>(a, r);
-    const Encoder encode({a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
-    EncodeRow<kFormat, false>(encode, RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
+    const RowParams p{a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]};
+    if constexpr (Encoder::kFixed && kAsymmetric) {
+      if (HWY_UNLIKELY(std::fabs(p.offset) > kFixedOffsetUpTo)) {
+        Encode<In, kFormat, true, false, Path::kFast>({RowOfX<In>(a, r), nullptr, a.n, RowOfY(a, r), nullptr, a.flags},
+                                                      p);
+        continue;
+      }
+    }
+    EncodeRow<kFormat, false>(Encoder(p), RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
   }
   return ~regular & ((1u << a.rows) - 1);
 }

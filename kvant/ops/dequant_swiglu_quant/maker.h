@@ -27,9 +27,9 @@ class Maker {
   const char* Ahead(int64_t row) const { return row >= 0 && direct_ ? plan_.x.data + plan_.x.rows.At(row) : nullptr; }
 
   // Columns [from, to) of a row, in the state that is set. `next`: the row that comes next, or -1. Where `panels`, the
-  // same columns of it are asked for; else three of every four bytes of its first half (16-bit elements: of all), which
-  // leaves one to who encodes: so both ask in proportion to the time they take (bfloat16 in DRAM: 15 % faster than the
-  // reverse).
+  // same columns of it are asked for; else the first three quarters of its first half (16-bit elements: of all of it).
+  // The last one is left to who encodes: so both ask in proportion to the time they take (bfloat16 in DRAM: 15 % faster
+  // than the reverse).
   Made Make(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1, bool panels = false) {
     Piece piece{};
     piece.attributes = plan_.problem.attributes;
