@@ -9,7 +9,6 @@
 #include <cstring>
 #include <type_traits>
 
-#include "hwy/cache_control.h"
 #include "kvant/numerics/quad_lanes-inl.h"
 #include "kvant/ops/dequant_swiglu_quant/kernels.h"
 
@@ -139,18 +138,20 @@ KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F gate, V::I
   StoreBlock(s, p.s + i);
 }
 
-// Asks for what elements [i, i + n) are to ask for.
+// Asks for what elements [i, i + n) are to ask for. 32-bit elements fill a row of several L1 caches: L2 is where they
+// can wait (int32 in DRAM: 73 to 86 % of a copy; bfloat16 that way: 61 to 58 %).
+template <class In>
 KVANT_INLINE void FetchFor(const Piece& p, size_t i, size_t n) {
   if (p.next == nullptr) return;
+  const auto fetch = [](const char* from, size_t end) HWY_ATTR __attribute__((always_inline)) {
+    for (size_t b = 0; b < end; b += 64) __builtin_prefetch(from + b, /*rw=*/0, /*locality=*/sizeof(In) == 4 ? 2 : 3);
+  };
   const size_t each = static_cast<size_t>(p.next_bytes), first = i * each, bytes = n * each;
-  for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(p.next + first + b);
-  if (p.next_lin != nullptr) {
-    for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(p.next_lin + first + b);
-  }
+  fetch(p.next + first, bytes);
+  if (p.next_lin != nullptr) fetch(p.next_lin + first, bytes);
   if (p.second == nullptr) return;
   const size_t at = i * 4 + kFetchAhead, end = static_cast<size_t>(p.n) * 4;
-  const char* from = at < end ? p.second + at : p.next_second + (at - end);
-  for (size_t b = 0; b < n * 4; b += 64) hwy::Prefetch(from + b);
+  fetch(at < end ? p.second + at : p.next_second + (at - end), n * 4);
 }
 
 // At least one block. A block is finished after the division of the next one's gates has begun: 3 % for int32.
@@ -161,12 +162,12 @@ KVANT_INLINE Largest WholeBlocks(const Piece& p) {
   BlockLanes::F gate = GateBlock<In, kBias, kMode>(p, 0, largest_x);
   size_t i = 0;
   for (; i + 2 * block <= n; i += block) {
-    FetchFor(p, i, block);
+    FetchFor<In>(p, i, block);
     const BlockLanes::F next = GateBlock<In, kBias, kMode>(p, i + block, largest_x);
     FinishBlock<In, kBias, kMode>(p, i, gate, largest_s, largest_x);
     gate = next;
   }
-  FetchFor(p, i, block);
+  FetchFor<In>(p, i, block);
   FinishBlock<In, kBias, kMode>(p, i, gate, largest_s, largest_x);
   i += block;
   if (i < n) {  // overlaps the block before it
