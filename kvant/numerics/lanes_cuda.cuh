@@ -56,9 +56,6 @@ struct CudaLanes {
   static KVANT_INLINE F NegMulAdd(F a, F b, F c) { return MulAdd(-a, b, c); }
   static KVANT_INLINE F AtLeast(F v, F low) { return v < low ? low : v; }
   static KVANT_INLINE F AtMost(F v, F high) { return v > high ? high : v; }
-  static KVANT_INLINE F MulPowerOf2(F p, F shifted) {
-    return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), 0x7F800000));
-  }
 
   static KVANT_INLINE I AddI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
   static KVANT_INLINE I SubI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }

@@ -45,9 +45,6 @@ struct VectorLanes {
   static KVANT_INLINE F AtLeast(F v, F low) { return hn::IfThenElse(hn::Lt(v, low), low, v); }
   static KVANT_INLINE F AtMost(F v, F high) { return hn::IfThenElse(hn::Gt(v, high), high, v); }
 #endif
-  static KVANT_INLINE F MulPowerOf2(F p, F shifted) {
-    return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), SetI(0x7F800000)));
-  }
   static KVANT_INLINE F MulAdd(F a, F b, F c) { return hn::MulAdd(a, b, c); }
   static KVANT_INLINE F NegMulAdd(F a, F b, F c) { return hn::NegMulAdd(a, b, c); }
 

@@ -32,9 +32,6 @@ struct ScalarLanes {
   // a * b + c and c - a * b, rounded once.
   static F MulAdd(F a, F b, F c) { return std::fma(a, b, c); }
   static F NegMulAdd(F a, F b, F c) { return std::fma(-a, b, c); }
-  // p * 2^n for a number p within [0.5, 2) and an integer n from -125 to 128, given as n + 1.5 * 2^23, whose lowest
-  // bits are those of n; infinity where it overflows.
-  static F MulPowerOf2(F p, F shifted) { return FloatOf(MinI(AddI(Bits(p), Shl<23>(Bits(shifted))), 0x7F800000)); }
 
   static I AddI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b)); }
   static I SubI(I a, I b) { return static_cast<I>(static_cast<uint32_t>(a) - static_cast<uint32_t>(b)); }

@@ -36,8 +36,6 @@
   X(Max, L::Bits(L::Max(p, q)))                                          \
   X(AtLeast, KVANT_TEST_BITS(L::AtLeast(a, L::Set(-0.75f))))             \
   X(AtMost, KVANT_TEST_BITS(L::AtMost(a, L::Set(0.75f))))                \
-  X(MulPowerOf2, KVANT_TEST_POWER(0x3F800000, -125))                     \
-  X(MulPowerOf2OfLess, KVANT_TEST_POWER(0x3F000000, -125))               \
   X(MulAdd, KVANT_TEST_BITS(L::MulAdd(a, b, c)))                         \
   X(NegMulAdd, KVANT_TEST_BITS(L::NegMulAdd(a, b, c)))                   \
   X(ErrorOfMul, KVANT_TEST_BITS(L::NegMulAdd(a, b, L::Mul(a, b))))       \
@@ -71,11 +69,6 @@
   X(Bits, L::Bits(a))                                                    \
   X(RoundToInt, L::RoundToInt(m))                                        \
   X(RoundToIntOfHalves, L::RoundToInt(L::Mul(L::ToFloat(L::template Sar<9>(i)), L::Set(0.5f))))
-// A significand from i times a power of 2 from j, of at least `low`; overflows too.
-#define KVANT_TEST_POWER(one, low)                                   \
-  L::Bits(L::MulPowerOf2(                                            \
-      L::FloatOf(L::Or(L::And(i, L::SetI(0x7FFFFF)), L::SetI(one))), \
-      L::Add(L::ToFloat(L::MinI(L::AddI(L::And(j, L::SetI(0xFF)), L::SetI(low)), L::SetI(128))), L::Set(0x1.8p23f))))
 // Which NaN an operation makes differs between machines.
 #define KVANT_TEST_BITS(v) L::Bits(L::Select(L::IsNaN(v), L::Set(7.0f), v))
 

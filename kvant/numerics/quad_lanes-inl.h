@@ -46,7 +46,6 @@ struct QuadLanes {
   KVANT_QUAD2(F, Max, F, F)
   KVANT_QUAD2(F, AtLeast, F, F)
   KVANT_QUAD2(F, AtMost, F, F)
-  KVANT_QUAD2(F, MulPowerOf2, F, F)
   KVANT_QUAD3(F, MulAdd, F, F, F)
   KVANT_QUAD3(F, NegMulAdd, F, F, F)
   KVANT_QUAD2(I, AddI, I, I)

@@ -49,6 +49,11 @@ struct RowEncoder {
   static constexpr bool kFixed =
       kPath == Path::kFast && kTwice && (kFormat == Format::kInt8 || kFormat == Format::kInt4);
 
+  // Whether it encodes rows with such parameters; kFastTiny, by quotients, encodes the others.
+  static KVANT_INLINE bool Takes(const RowParams& p) {
+    return !kFixed || !kAsymmetric || std::fabs(p.offset) <= kFixedOffsetUpTo;
+  }
+
   float lift, scale, inverse, offset;
 
   explicit KVANT_INLINE RowEncoder(const RowParams& p)
@@ -233,10 +238,7 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
     return Encode<In, kFormat, true, kSmooth, kPath>(a, {.scale = p.scale, .offset = -0.0f, .inverse = p.inverse});
   } else {
     using Encoder = RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath>;
-    if constexpr (Encoder::kFixed && kAsymmetric) {
-      // By quotients, which are not lifted there.
-      if (std::fabs(p.offset) > kFixedOffsetUpTo) return Encode<In, kFormat, true, kSmooth, Path::kFastTiny>(a, p);
-    }
+    if (HWY_UNLIKELY(!Encoder::Takes(p))) return Encode<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>(a, p);
     const Encoder encode(p);
     EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,
                                 a.prefetch, a.flags);

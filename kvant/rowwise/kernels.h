@@ -29,7 +29,7 @@ struct RowParams {
 enum class Path : uint8_t {
   kExact,     // nothing: real division, every cast saturates
   kFast,      // multiplication with the inverse, codes in range (regular.h)
-  kFastTiny,  // the same for scales below 2^-76, by quotients after multiplying x' and scale by 2^64
+  kFastTiny,  // the same by quotients, for scales below 2^-76 after multiplying x' and scale by 2^64
 };
 inline constexpr int kNumPaths = 3;
 

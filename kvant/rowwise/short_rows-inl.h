@@ -298,12 +298,10 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
     FetchRow<In>(a, r);
     const RowParams p{a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]};
-    if constexpr (Encoder::kFixed && kAsymmetric) {
-      if (HWY_UNLIKELY(std::fabs(p.offset) > kFixedOffsetUpTo)) {
-        Encode<In, kFormat, true, false, Path::kFast>({RowOfX<In>(a, r), nullptr, a.n, RowOfY(a, r), nullptr, a.flags},
-                                                      p);
-        continue;
-      }
+    if (HWY_UNLIKELY(!Encoder::Takes(p))) {
+      Encode<In, kFormat, kAsymmetric, false, Path::kFastTiny>(
+          {RowOfX<In>(a, r), nullptr, a.n, RowOfY(a, r), nullptr, a.flags}, p);
+      continue;
     }
     EncodeRow<kFormat, false>(Encoder(p), RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
   }

@@ -139,7 +139,7 @@ KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F gate, V::I
 }
 
 // Asks for what elements [i, i + n) are to ask for. 32-bit elements fill a row of several L1 caches: L2 is where they
-// can wait (int32 in DRAM: 73 to 86 % of a copy; bfloat16 that way: 61 to 58 %).
+// can wait (4096x14336 of int32: 73 to 86 % of a copy; of bfloat16 that way: 2.0 to 1.9 results/ns).
 template <class In>
 KVANT_INLINE void FetchFor(const Piece& p, size_t i, size_t n) {
   if (p.next == nullptr) return;

@@ -103,15 +103,17 @@ void Parameters::LoadOne(int64_t index) {
       for (int64_t j = i; j < i + kStep; ++j) to[j] = value;
     }
   };
-  float zero = 0;
-  Convert(plan_.scale.At(index), plan_.scale.dtype, 0, 1, &smallest_);
-  fill(smallest_, scale_);
+  float scale, zero = 0;
+  Convert(plan_.scale.At(index), plan_.scale.dtype, 0, 1, &scale);
+  fill(scale, scale_);
   if (zero_ == zeros_) {
     Convert(plan_.zero.At(index), plan_.zero.dtype, 0, 1, &zero);
     fill(zero, zeros_);
   }
-  regular_ = rule_.Scale(smallest_) && (zero_ != zeros_ || rule_.Zero(zero));
-  if (regular_ && !plan_.reciprocal) fill(1.0f / smallest_, inverse_);
+  regular_ = rule_.Scale(scale) && (zero_ != zeros_ || rule_.Zero(zero));
+  if (!regular_ || plan_.reciprocal) return;
+  smallest_ = scale;
+  fill(1.0f / scale, inverse_);
 }
 
 void Parameters::Judge(int64_t n) {
