@@ -28,6 +28,7 @@ struct Supported {
       if ((cpu & bit) != 0) list[count++] = target;
     };
 #if defined(__x86_64__) || defined(__i386__)
+    add(HWY_AVX3_DL, Target::kAVX3_DL);
     add(HWY_AVX3, Target::kAVX3);
     add(HWY_AVX2, Target::kAVX2);
 #elif defined(__aarch64__)

@@ -15,6 +15,7 @@ namespace kvant {
   X(kScalar, "scalar")       \
   X(kAVX2, "avx2")           \
   X(kAVX3, "avx3")           \
+  X(kAVX3_DL, "avx3_dl")     \
   X(kNEON, "neon")           \
   X(kSVE, "sve")             \
   X(kSVE2, "sve2")           \

@@ -15,6 +15,8 @@ namespace HWY_NAMESPACE {
 
 using Codes = VectorLanes::I;
 
+// What packing leaves in blocks of 16 bytes, in the order of elements. Packing works inside blocks: piece v of block k
+// holds the elements of vector v there.
 #if HWY_TARGET == HWY_AVX3
 KVANT_INLINE void StoreVector(__m512i v, uint8_t* to, bool stream) {
   if (stream) {
@@ -22,6 +24,29 @@ KVANT_INLINE void StoreVector(__m512i v, uint8_t* to, bool stream) {
   } else {
     _mm512_storeu_si512(to, v);
   }
+}
+KVANT_INLINE __m512i OrderDwords(__m512i blocks) {
+  return _mm512_permutexvar_epi32(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15), blocks);
+}
+KVANT_INLINE __m512i OrderWords(__m512i blocks) {
+  const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26,
+                                         18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
+  return _mm512_permutexvar_epi16(order, blocks);
+}
+#elif HWY_TARGET == HWY_AVX2
+KVANT_INLINE void StoreVector(__m256i v, uint8_t* to, bool stream) {
+  if (stream) {
+    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), v);
+  } else {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+  }
+}
+KVANT_INLINE __m256i OrderDwords(__m256i blocks) {
+  return _mm256_permutevar8x32_epi32(blocks, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+KVANT_INLINE __m256i OrderWords(__m256i blocks) {
+  const __m128i low = _mm256_castsi256_si128(blocks), high = _mm256_extracti128_si256(blocks, 1);
+  return _mm256_set_m128i(_mm_unpackhi_epi16(low, high), _mm_unpacklo_epi16(low, high));
 }
 #endif
 
@@ -33,19 +58,12 @@ KVANT_INLINE void Store4(Codes a, Codes b, Codes c, Codes d, uint8_t* to, bool s
   const __m512i ab = _mm512_packs_epi32(a.raw, b.raw);
   const __m512i cd = _mm512_packs_epi32(c.raw, d.raw);
   const __m512i bytes = kSigned ? _mm512_packs_epi16(ab, cd) : _mm512_packus_epi16(ab, cd);
-  // Packing works inside 128-bit blocks: dword v of block k holds elements 4k.. of vector v.
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  StoreVector(_mm512_permutexvar_epi32(order, bytes), to, stream);
+  StoreVector(OrderDwords(bytes), to, stream);
 #elif HWY_TARGET == HWY_AVX2
   const __m256i ab = _mm256_packs_epi32(a.raw, b.raw);
   const __m256i cd = _mm256_packs_epi32(c.raw, d.raw);
   const __m256i bytes = kSigned ? _mm256_packs_epi16(ab, cd) : _mm256_packus_epi16(ab, cd);
-  const __m256i ordered = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-  if (stream) {
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), ordered);
-  } else {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), ordered);
-  }
+  StoreVector(OrderDwords(bytes), to, stream);
 #else
   (void)stream;
   using T = std::conditional_t<kSigned, int8_t, uint8_t>;
@@ -74,10 +92,7 @@ KVANT_INLINE void Store8Nibbles(Codes a, Codes b, Codes c, Codes d, Codes e, Cod
   const __m512i abcd = _mm512_add_epi16(_mm512_packs_epi32(ab, cd), bias);
   const __m512i efgh = _mm512_add_epi16(_mm512_packs_epi32(ef, gh), bias);
   const __m512i bytes = _mm512_xor_si512(_mm512_packus_epi16(abcd, efgh), _mm512_set1_epi8(static_cast<char>(0x88)));
-  // Word v of block k holds elements 4k..4k+3 of vector v.
-  const __m512i order = _mm512_set_epi16(31, 23, 15, 7, 30, 22, 14, 6, 29, 21, 13, 5, 28, 20, 12, 4, 27, 19, 11, 3, 26,
-                                         18, 10, 2, 25, 17, 9, 1, 24, 16, 8, 0);
-  StoreVector(_mm512_permutexvar_epi16(order, bytes), to, stream);
+  StoreVector(OrderWords(bytes), to, stream);
 #elif HWY_TARGET == HWY_AVX2
   const __m256i weights = _mm256_set1_epi32(0x00100001);
   const __m256i ab = _mm256_madd_epi16(_mm256_packs_epi32(a.raw, b.raw), weights);
@@ -88,17 +103,7 @@ KVANT_INLINE void Store8Nibbles(Codes a, Codes b, Codes c, Codes d, Codes e, Cod
   const __m256i abcd = _mm256_add_epi16(_mm256_packs_epi32(ab, cd), bias);
   const __m256i efgh = _mm256_add_epi16(_mm256_packs_epi32(ef, gh), bias);
   const __m256i bytes = _mm256_xor_si256(_mm256_packus_epi16(abcd, efgh), _mm256_set1_epi8(static_cast<char>(0x88)));
-  const __m128i low = _mm256_castsi256_si128(bytes);
-  const __m128i high = _mm256_extracti128_si256(bytes, 1);
-  const __m128i first = _mm_unpacklo_epi16(low, high);
-  const __m128i second = _mm_unpackhi_epi16(low, high);
-  if (stream) {
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to), first);
-    _mm_stream_si128(reinterpret_cast<__m128i*>(to) + 1, second);
-  } else {
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to), first);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to) + 1, second);
-  }
+  StoreVector(OrderWords(bytes), to, stream);
 #else
   alignas(64) uint8_t nibbles[8 * hn::MaxLanes(VectorLanes::DF())];
   const size_t n = VectorLanes::N();

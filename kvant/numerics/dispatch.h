@@ -7,6 +7,7 @@
 
 #if HWY_TARGETS & HWY_AVX3
 #define KVANT_CASE_AVX3(call) \
+  case Target::kAVX3_DL:      \
   case Target::kAVX3:         \
     return N_AVX3::call;
 #else

@@ -10,11 +10,14 @@
 
 #include "kvant/numerics/lanes_hwy-inl.h"
 
-#if !HWY_HAVE_SCALABLE
-
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
+
+// The elements of four vectors: 4 N consecutive ones; or the even ones of 2 N, the odd ones, and so of the next 2 N.
+enum class ElementOrder : uint8_t { kVectors, kPairs };
+
+#if !HWY_HAVE_SCALABLE
 
 template <class V>
 struct Quad {
@@ -101,17 +104,25 @@ struct QuadLanes {
     const size_t n = L::N();
     return {L::Load(p), L::Load(p + n), L::Load(p + 2 * n), L::Load(p + 3 * n)};
   }
+  // The same as kPairs. A bfloat16 is the upper half of a float: what lies in place needs no move. `upper`: 0xFFFF0000.
+  static KVANT_INLINE F LoadPairs(const BFloat16* p, L::I upper) {
+    const L::DI d;
+    const L::I low = hn::LoadU(d, reinterpret_cast<const int32_t*>(p));
+    const L::I high = hn::LoadU(d, reinterpret_cast<const int32_t*>(p + 2 * L::N()));
+    return {L::FloatOf(L::Shl<16>(low)), L::FloatOf(L::And(low, upper)), L::FloatOf(L::Shl<16>(high)),
+            L::FloatOf(L::And(high, upper))};
+  }
   static KVANT_INLINE I LoadI(const int32_t* p) {
     const size_t n = L::N();
     return {L::LoadI(p), L::LoadI(p + n), L::LoadI(p + 2 * n), L::LoadI(p + 3 * n)};
   }
 };
 
+#endif  // !HWY_HAVE_SCALABLE
+
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE
 }  // namespace kvant
 HWY_AFTER_NAMESPACE();
-
-#endif  // !HWY_HAVE_SCALABLE
 
 #endif  // per-target include guard

@@ -53,6 +53,7 @@ void MinMaxColumns(const void* x_bytes, int64_t stride, int64_t rows, const floa
 template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kSmooth>
 struct ColumnEncoder {
   static constexpr Format kTo = kFormat;
+  static constexpr bool kFixed = false;
   static constexpr bool kSignedZeros = kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2;
   static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
 

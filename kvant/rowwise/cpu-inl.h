@@ -50,9 +50,10 @@ constexpr void FillFormat(RowKernels& k) {
 }
 
 template <class In>
-constexpr RowKernels MakeRowKernels() {
+constexpr RowKernels MakeRowKernels(uint32_t flags) {
   RowKernels k{};
   k.flush_subnormals = true;
+  k.flags = flags;
   k.min_max = MinMax<In>;
   k.amax = Amax<In>;
   k.min_max_columns = MinMaxColumns<In>;
@@ -65,9 +66,9 @@ constexpr RowKernels MakeRowKernels() {
 }
 
 template <class In>
-const RowKernels& RowKernelsOf() {
-  static constexpr RowKernels kKernels = MakeRowKernels<In>();
-  return kKernels;
+const RowKernels& RowKernelsOf(Target target) {
+  static constexpr RowKernels kKernels = MakeRowKernels<In>(0), kPermuting = MakeRowKernels<In>(kPermuteBytes);
+  return target == Target::kAVX3_DL ? kPermuting : kKernels;
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

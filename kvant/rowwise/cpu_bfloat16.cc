@@ -11,7 +11,7 @@
 namespace kvant {
 
 const RowKernels& BFloat16RowKernels(Target target) {
-  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<BFloat16>(), ReferenceRowKernels(DType::kBFloat16))
+  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<BFloat16>(target), ReferenceRowKernels(DType::kBFloat16))
 }
 
 }  // namespace kvant

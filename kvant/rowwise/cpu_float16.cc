@@ -11,7 +11,7 @@
 namespace kvant {
 
 const RowKernels& Float16RowKernels(Target target) {
-  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<Float16>(), ReferenceRowKernels(DType::kFloat16))
+  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<Float16>(target), ReferenceRowKernels(DType::kFloat16))
 }
 
 }  // namespace kvant

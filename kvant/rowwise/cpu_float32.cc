@@ -11,7 +11,7 @@
 namespace kvant {
 
 const RowKernels& Float32RowKernels(Target target) {
-  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<float>(), ReferenceRowKernels(DType::kFloat32))
+  KVANT_RETURN_FOR_TARGET(target, RowKernelsOf<float>(target), ReferenceRowKernels(DType::kFloat32))
 }
 
 }  // namespace kvant

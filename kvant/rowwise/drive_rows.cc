@@ -39,7 +39,7 @@ bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t 
     const char* next = r + kShortRowsBatch < end ? x + kShortRowsBatch * plan.x.rows.step() : nullptr;
     const uint32_t left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
                                  reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
-                                 offset, next, plan.streaming ? kStreamStores : 0u});
+                                 offset, next, plan.kernels->flags | (plan.streaming ? kStreamStores : 0u)});
     store(plan.scale, r, rows, scale);
     if (plan.asymmetric) store(plan.offset, r, rows, offset);
     for (uint32_t rest = left; rest != 0; rest &= rest - 1) {

@@ -160,6 +160,7 @@ class BatchedRows {
     args.scale = scale;
     args.offset = offset;
     args.table = plan_.param_dtype;
+    args.flags = plan_.kernels->flags;
     if (batch.together) {
       args.x = batch.run[0].at.x;
       args.x_stride = batch.run[0].steps.x / ByteSize(plan_.x_dtype);

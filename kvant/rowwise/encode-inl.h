@@ -6,11 +6,12 @@
 #define KVANT_ROWWISE_ENCODE_INL_H_
 #endif
 
-#include <cmath>
+#include <bit>
 #include <cstring>
 
 #include "hwy/cache_control.h"
 #include "kvant/formats/store-inl.h"
+#include "kvant/formats/store_fixed-inl.h"
 #include "kvant/numerics/quad_lanes-inl.h"
 #include "kvant/rowwise/regular.h"
 
@@ -28,16 +29,6 @@ namespace HWY_NAMESPACE {
 
 using F = VectorLanes::F;
 
-KVANT_INLINE bool AnyBelow(VectorLanes::I v, int32_t bound) {
-  const VectorLanes::DI d;
-  return !hn::AllFalse(d, hn::Lt(v, hn::Set(d, bound)));
-}
-#if !HWY_HAVE_SCALABLE
-KVANT_INLINE bool AnyBelow(QuadLanes::I v, int32_t bound) {
-  return AnyBelow(hn::Min(hn::Min(v.a, v.b), hn::Min(v.c, v.d)), bound);
-}
-#endif
-
 // Elements to codes with the parameters of a row; L decides how many at a time. Holds scalars only: vectors of SVE
 // cannot be members, and the broadcasts leave the loop anyway.
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
@@ -45,13 +36,18 @@ struct RowEncoder {
   static_assert(kPath != Path::kExact || kAsymmetric);  // see Encode
   static constexpr Format kTo = kFormat;
   static constexpr bool kTwice = kSmooth || std::is_same_v<In, float>;
-  // A quotient of 24 bits takes two corrections; codes without it are fewer operations.
-  static constexpr bool kFixed =
-      kPath == Path::kFast && kTwice && (kFormat == Format::kInt8 || kFormat == Format::kInt4);
+  static constexpr bool kFixed = kPath == Path::kFast && (kFormat == Format::kInt8 || kFormat == Format::kInt4);
+  // Fixed only: what encodes the blocks and rows that this one leaves alone, by quotients.
+  using Other = RowEncoder<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>;
 
-  // Whether it encodes rows with such parameters; kFastTiny, by quotients, encodes the others.
+  static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  static constexpr int32_t kNearTie = kNear<kAsymmetric>;
+  static constexpr ElementOrder kOrder =
+      std::is_same_v<In, BFloat16> && !kSmooth ? ElementOrder::kPairs : ElementOrder::kVectors;
+
   static KVANT_INLINE bool Takes(const RowParams& p) {
-    return !kFixed || !kAsymmetric || std::fabs(p.offset) <= kFixedOffsetUpTo;
+    using Fixed = FixedPoint<kBits>;
+    return !kFixed || !kAsymmetric || (p.offset >= Fixed::kOffsetFrom && p.offset <= Fixed::kOffsetUpTo);
   }
 
   float lift, scale, inverse, offset;
@@ -59,38 +55,28 @@ struct RowEncoder {
   explicit KVANT_INLINE RowEncoder(const RowParams& p)
       : lift(kPath == Path::kFastTiny && p.scale < PathRule::kTinyBelow ? 0x1p64f : 1.0f),
         scale(p.scale * lift),
-        inverse(kPath == Path::kFastTiny ? 1.0f / scale : p.inverse),
+        inverse(lift == 1.0f ? p.inverse : p.inverse * 0x1p-64f),
         offset(p.offset) {}
+
+  KVANT_INLINE Other ByQuotients() const { return Other({.scale = scale, .offset = offset, .inverse = inverse}); }
 
   template <class L>
   KVANT_INLINE typename L::I Encode(const In* x_at, const float* smooth_at) const {
     const typename L::F x = LoadScaled<L>(x_at, smooth_at);
     if constexpr (kPath == Path::kExact) {
       return CodecOf<L, kFormat>::Encode(L::Add(L::Div(x, L::Set(scale)), L::Set(offset)));
-    } else if constexpr (kFixed) {
-      const typename L::I fixed = FixedCodes<L>(x, L::Set(inverse), L::Set(FixedStart<kAsymmetric>(offset)));
-      const typename L::I fraction = L::And(fixed, L::SetI((1 << kFractionBits) - 1));
-      if (HWY_UNLIKELY(AnyBelow(fraction, kNear<kAsymmetric>))) return ByQuotient<L>(x_at, smooth_at);
-      return L::template Sar<kFractionBits>(fixed);
     } else {
-      return Quotient<L>(x);
+      return EncodeFast<kFormat, kAsymmetric, kTwice, L>(x, kPath == Path::kFastTiny ? lift : 1.0f, L::Set(scale),
+                                                         L::Set(inverse), L::Set(offset));
     }
   }
 
- private:
+  KVANT_INLINE float FixedStart() const { return kvant::HWY_NAMESPACE::FixedStart<kBits, kAsymmetric>(offset); }
+
   template <class L>
   static KVANT_INLINE typename L::F LoadScaled(const In* x_at, const float* smooth_at) {
     if constexpr (kSmooth) return L::Mul(L::Load(x_at), L::Load(smooth_at));
     return L::Load(x_at);
-  }
-  template <class L>
-  KVANT_INLINE typename L::I Quotient(typename L::F x) const {
-    return EncodeFast<kFormat, kAsymmetric, kTwice, L>(x, kPath == Path::kFastTiny ? lift : 1.0f, L::Set(scale),
-                                                       L::Set(inverse), L::Set(offset));
-  }
-  template <class L>
-  HWY_NOINLINE typename L::I ByQuotient(const In* x_at, const float* smooth_at) const {
-    return Quotient<L>(LoadScaled<L>(x_at, smooth_at));
   }
 };
 
@@ -112,12 +98,12 @@ KVANT_INLINE Codes EncodeVector(const Encoder& encode, const In* x, const float*
   return encode.template Encode<VectorLanes>(x + i, kSmooth ? smooth + i : nullptr);
 }
 
-// Elements that fill one store.
+// Elements that fill one store, by quotients.
 template <bool kSmooth, class In, class Encoder>
-KVANT_INLINE void EncodeBlock(const Encoder& e, const In* x, const float* smooth, uint8_t* y, bool stream) {
+KVANT_INLINE void EncodeQuotients(const Encoder& e, const In* x, const float* smooth, uint8_t* y, bool stream) {
   constexpr Format kFormat = Encoder::kTo;
   constexpr bool kSigned = CodecOf<VectorLanes, kFormat>::kSigned;
-#if HWY_HAVE_SCALABLE
+#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
   const Codes a = EncodeVector<kSmooth>(e, x, smooth, 0), b = EncodeVector<kSmooth>(e, x, smooth, 1);
   const Codes c = EncodeVector<kSmooth>(e, x, smooth, 2), d = EncodeVector<kSmooth>(e, x, smooth, 3);
   if constexpr (kFormat == Format::kInt4) {
@@ -137,6 +123,111 @@ KVANT_INLINE void EncodeBlock(const Encoder& e, const In* x, const float* smooth
     Store4<kSigned>(q.a, q.b, q.c, q.d, y, stream);
   }
 #endif
+}
+
+// What blocks have in common.
+template <class Encoder>
+struct NoConstants {
+  explicit KVANT_INLINE NoConstants(const Encoder&) {}
+};
+#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+template <class Encoder>
+using BlockConstants = NoConstants<Encoder>;
+#else
+template <class Encoder>
+struct EncoderConstants : FixedConstants<Encoder::kOrder> {
+  static constexpr int kBits = Encoder::kBits;
+  using L = VectorLanes;
+  L::F inverse, start;
+  L::I upper = InRegister(L::SetI(static_cast<int32_t>(0xFFFF0000)));
+
+  explicit KVANT_INLINE EncoderConstants(const Encoder& e)
+      : FixedConstants<Encoder::kOrder>(Encoder::kNearTie << (16 - FixedPoint<kBits>::kFractionBits),
+                                        kBits == 8 ? 0x80 : 0),
+        inverse(InRegister(L::Set(e.inverse))),
+        start(InRegister(L::Set(e.FixedStart()))) {}
+
+  template <class In>
+  KVANT_INLINE QuadLanes::I Encode(const In* x, const float* smooth) const {
+    QuadLanes::F v;
+    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
+      v = QuadLanes::LoadPairs(x, upper);
+    } else {
+      v = Encoder::template LoadScaled<QuadLanes>(x, smooth);
+    }
+    return FixedCodes<QuadLanes>(v, {inverse, inverse, inverse, inverse}, {start, start, start, start});
+  }
+};
+template <class Encoder>
+using BlockConstants = std::conditional_t<Encoder::kFixed, EncoderConstants<Encoder>, NoConstants<Encoder>>;
+#endif
+
+// The same as fixed-point numbers. Returns whether a quotient must decide; then what y holds is not meant.
+template <bool kSmooth, class In, class Encoder>
+KVANT_INLINE bool EncodeFixed(const Encoder& e, const BlockConstants<Encoder>& constants, const In* x,
+                              const float* smooth, uint8_t* y, uint32_t flags) {
+  constexpr int kBits = Encoder::kBits;
+#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+  (void)flags;
+  (void)constants;
+  using L = VectorLanes;
+  Codes least = L::SetI(INT32_MAX);
+  const auto at = [&](size_t vectors) HWY_ATTR {
+    const size_t i = vectors * L::N();
+    const Codes fixed = FixedCodes<L>(Encoder::template LoadScaled<L>(x + i, kSmooth ? smooth + i : nullptr),
+                                      L::Set(e.inverse), L::Set(e.FixedStart()));
+    least = L::MinI(least, FixedFraction<kBits, L>(fixed));
+    return FixedCode<kBits, L>(fixed);
+  };
+  const Codes a = at(0), b = at(1), c = at(2), d = at(3);
+  if constexpr (kBits == 4) {
+    const Codes f = at(4), g = at(5), h = at(6), i = at(7);
+    Store8Nibbles(a, b, c, d, f, g, h, i, y, false);
+  } else {
+    Store4<true>(a, b, c, d, y, false);
+  }
+  return !hn::AllFalse(L::DI(), hn::Lt(least, L::SetI(Encoder::kNearTie)));
+#else
+  (void)e;
+  using L = QuadLanes;
+  const bool stream = (flags & kStreamStores) != 0, permutes = (flags & kPermuteBytes) != 0;
+  L::I q = constants.Encode(x, smooth);
+  // A fraction of 15 bits is doubled, as is the code above it: then both are in place. The upper words are large.
+  if constexpr (kBits == 8) q = L::AddI(q, q);
+  if constexpr (kBits == 4) {
+    const size_t n = 4 * VectorLanes::N();
+    const L::I r = constants.Encode(x + n, smooth + (kSmooth ? n : 0));
+    StoreFixedNibbles(q, r, constants, y, stream, permutes);
+    return constants.AnyNearTie(hn::Min(LeastWords(q), LeastWords(r)));
+  } else {
+    StoreFixed(q, constants, y, stream, permutes);
+    return constants.AnyNearTie(LeastWords(q));
+  }
+#endif
+}
+
+// Returns whether a quotient must decide and the block is to be encoded again.
+template <bool kSmooth, class In, class Encoder>
+KVANT_INLINE bool EncodeBlock(const Encoder& e, const BlockConstants<Encoder>& constants, const In* x,
+                              const float* smooth, uint8_t* y, uint32_t flags) {
+  if constexpr (Encoder::kFixed) {
+    return EncodeFixed<kSmooth>(e, constants, x, smooth, y, flags);
+  } else {
+    (void)constants;
+    EncodeQuotients<kSmooth>(e, x, smooth, y, (flags & kStreamStores) != 0);
+    return false;
+  }
+}
+
+// Blocks as `again` has bits.
+template <bool kSmooth, class In, class Encoder>
+HWY_NOINLINE void EncodeAgain(Encoder encode, const In* x, const float* smooth, uint8_t* y, uint64_t again,
+                              bool stream) {
+  const size_t block = BlockElements<Encoder::kTo>();
+  for (; again != 0; again &= again - 1) {
+    const size_t i = static_cast<size_t>(std::countr_zero(again)) * block;
+    EncodeQuotients<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<Encoder::kTo>(i), stream);
+  }
 }
 
 inline constexpr size_t kMaxBlock = 8 * 64;  // INT4 with 2048-bit vectors
@@ -177,7 +268,7 @@ HWY_NOINLINE void EncodeOne(Encoder encode, const In* x, const float* smooth, si
     }
     to = codes;
   }
-  EncodeBlock<kSmooth>(encode, x, smooth, to, false);
+  EncodeQuotients<kSmooth>(encode, x, smooth, to, false);
   if (n < block) CopyFew(y, codes, CodeBytes<kFormat>(n));
 }
 
@@ -187,47 +278,73 @@ KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes) {
   for (size_t b = 0; b < bytes; b += 64) hwy::Prefetch(static_cast<const char*>(next) + from + b);
 }
 
+// What encodes what is not a block among others: fixed-point encoders begin slowly.
+template <class Encoder>
+KVANT_INLINE auto ByQuotients(const Encoder& encode) {
+  if constexpr (Encoder::kFixed) {
+    return encode.ByQuotients();
+  } else {
+    return encode;
+  }
+}
+
 // Any number of elements: whole blocks, the last one overlapping the one before it. `prefetch` and `flags`: those of
 // EncodeArgs.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
                             const void* prefetch, uint32_t flags) {
   const size_t block = BlockElements<kFormat>();
-  const bool stream = (flags & kStreamStores) != 0;
   if (HWY_UNLIKELY(n < block)) {
-    if (n != 0) EncodeOne<kFormat, kSmooth>(encode, x, smooth, n, y);
+    if (n != 0) EncodeOne<kFormat, kSmooth>(ByQuotients(encode), x, smooth, n, y);
     return;
   }
   size_t i = 0;
-  if (stream) {
+  if ((flags & kStreamStores) != 0) {
     const size_t bytes = CodeBytes<kFormat>(block);
     const size_t ahead = (bytes - reinterpret_cast<uintptr_t>(y) % bytes) % bytes;
     if (ahead != 0) {  // up to where streaming stores may begin
-      EncodeOne<kFormat, kSmooth>(encode, x, smooth, block, y);
+      EncodeOne<kFormat, kSmooth>(ByQuotients(encode), x, smooth, block, y);
       i = ahead * block / bytes;
     }
   }
+  const BlockConstants<Encoder> constants(encode);
   // In steps whose quarters are whole cache lines.
   const size_t blocks_in_step = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
   const size_t quarters = (flags & kFetchQuarter) != 0 ? 1 : 3,
                step = blocks_in_step * block * sizeof(In) / 4 * quarters;
   const char* next = static_cast<const char*>(prefetch);
   if (next != nullptr) next += n * sizeof(In) / 4 * (4 - quarters);
+  // Ties are too frequent to be mispredicted one by one: with scales from the row itself a tenth of the blocks of
+  // bfloat16 has one.
+  constexpr size_t kChunk = 64;
   for (size_t blocks = (n - i) / block; blocks != 0;) {
-    if (next != nullptr) {
-      Fetch(next, 0, step);
-      next += step;
+    const size_t from = i, chunk = HWY_MIN(blocks, kChunk);
+    blocks -= chunk;
+    uint64_t again = 0;
+    for (size_t b = 0; b < chunk;) {
+      if (next != nullptr) {
+        Fetch(next, 0, step);
+        next += step;
+      }
+      const size_t until = HWY_MIN(chunk, b + blocks_in_step);
+      do {
+        again |= uint64_t{EncodeBlock<kSmooth>(encode, constants, x + i, smooth + (kSmooth ? i : 0),
+                                               y + CodeBytes<kFormat>(i), flags)}
+                 << b;
+        i += block;
+      } while (++b != until);
     }
-    size_t in_step = HWY_MIN(blocks, blocks_in_step);
-    blocks -= in_step;
-    do {
-      EncodeBlock<kSmooth>(encode, x + i, smooth + (kSmooth ? i : 0), y + CodeBytes<kFormat>(i), stream);
-      i += block;
-    } while (--in_step != 0);
+    if constexpr (Encoder::kFixed) {
+      if (again != 0) {
+        EncodeAgain<kSmooth>(ByQuotients(encode), x + from, smooth + (kSmooth ? from : 0), y + CodeBytes<kFormat>(from),
+                             again, (flags & kStreamStores) != 0);
+      }
+    }
   }
   if (i < n) {
     const size_t last = n - block;
-    EncodeOne<kFormat, kSmooth>(encode, x + last, smooth + (kSmooth ? last : 0), block, y + CodeBytes<kFormat>(last));
+    EncodeOne<kFormat, kSmooth>(ByQuotients(encode), x + last, smooth + (kSmooth ? last : 0), block,
+                                y + CodeBytes<kFormat>(last));
   }
 }
 
@@ -238,7 +355,9 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
     return Encode<In, kFormat, true, kSmooth, kPath>(a, {.scale = p.scale, .offset = -0.0f, .inverse = p.inverse});
   } else {
     using Encoder = RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath>;
-    if (HWY_UNLIKELY(!Encoder::Takes(p))) return Encode<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>(a, p);
+    if constexpr (Encoder::kFixed) {
+      if (!Encoder::Takes(p)) return Encode<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>(a, p);
+    }
     const Encoder encode(p);
     EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,
                                 a.prefetch, a.flags);

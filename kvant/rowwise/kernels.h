@@ -33,8 +33,8 @@ enum class Path : uint8_t {
 };
 inline constexpr int kNumPaths = 3;
 
-// Bits of EncodeArgs::flags.
-enum : uint32_t { kStreamStores = 1, kFetchQuarter = 2 };
+// Bits of `flags`: how to store, what to ask for, and that the CPU can permute the bytes of two vectors (AVX3_DL).
+enum : uint32_t { kStreamStores = 1, kFetchQuarter = 2, kPermuteBytes = 4 };
 
 struct EncodeArgs {
   const void* x;
@@ -100,6 +100,7 @@ struct RowKernels {
   // Whether to run kFast, kFastTiny and short_rows with subnormals flushed to zero (fp16 input without smooth scales
   // has none). The reference computes them.
   bool flush_subnormals;
+  uint32_t flags;  // for every call
   // Of n >= 1 elements x' = x * smooth (smooth null: x). `prefetch` is null, or n elements that will be measured next:
   // a quarter of them is asked for here and the rest by the encoder, so that memory is never idle.
   MinMaxBits (*min_max)(const void* x, const float* smooth, int64_t n, const void* prefetch);

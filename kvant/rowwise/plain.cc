@@ -49,7 +49,7 @@ void QuantizeShortRow(const PlainRows& p) {
   }
   const Path path = PathRule(p.format, asymmetric).For(params.scale, params.offset);
   p.kernels->encode[static_cast<int>(p.format)][asymmetric][false][static_cast<int>(path)](
-      {p.x, nullptr, p.columns, y, nullptr, 0}, params);
+      {p.x, nullptr, p.columns, y, nullptr, p.kernels->flags}, params);
 }
 
 }  // namespace

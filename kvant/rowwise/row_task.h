@@ -33,7 +33,8 @@ class RowTask {
                  plan.rows * plan.columns >= kFlushFrom),
         needs_min_(plan.stage == Stage::kMeasure ? !plan.amax_only : plan.asymmetric || plan.stage == Stage::kEncode),
         rule_(plan.format, plan.asymmetric),
-        flags_((plan.streaming ? kStreamStores : 0u) | (plan.fetches_quarter ? kFetchQuarter : 0u)),
+        flags_(plan.kernels->flags | (plan.streaming ? kStreamStores : 0u) |
+               (plan.fetches_quarter ? kFetchQuarter : 0u)),
         encoders_(plan.kernels->encode[static_cast<int>(plan.format)][plan.asymmetric][plan.smooth != nullptr]) {}
 
   FpEnv::Mode env() const { return flushes_ ? FpEnv::kFlush : FpEnv::kDefault; }

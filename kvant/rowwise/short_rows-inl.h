@@ -199,6 +199,7 @@ KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, 
 template <class In, Format kFormat, bool kAsymmetric>
 struct NarrowRowsEncoder {
   static constexpr Format kTo = kFormat;
+  static constexpr bool kFixed = false;
 
   const In* x;
   const float *scale, *inverse, *offset;
@@ -247,7 +248,7 @@ KVANT_INLINE uint32_t NarrowRows(const ShortRowsArgs& a) {
   const size_t total = n * static_cast<size_t>(a.rows);
   for (size_t i = 0; i < total; i += block) {
     Fetch(a.prefetch, i * sizeof(In), block * sizeof(In));
-    EncodeBlock<false>(encode, x + i, nullptr, a.y + CodeBytes<kFormat>(i), false);
+    EncodeBlock<false>(encode, NoConstants(encode), x + i, nullptr, a.y + CodeBytes<kFormat>(i), 0);
   }
   return ~regular & ((1u << a.rows) - 1);
 }
