@@ -86,26 +86,30 @@ template <ElementOrder kOrder>
 struct FixedConstants {
   hn::Vec<D16> near_tie;  // words below this: a quotient must decide
   Bytes flip;             // turns third bytes into codes
-  Bytes in_block[4];
+  Quad<Bytes> in_block;
 #if HWY_TARGET == HWY_AVX3
   Bytes of_two = InRegister(hn::Load(D8(), kThirdBytes<kOrder>.of_two));
 #endif
 
   KVANT_INLINE FixedConstants(uint16_t near_tie_bound, uint8_t flip_byte)
-      : near_tie(InRegister(hn::Set(D16(), near_tie_bound))), flip(InRegister(hn::Set(D8(), flip_byte))) {
-    for (int v = 0; v < 4; ++v) in_block[v] = InRegister(hn::LoadDup128(D8(), kThirdBytes<kOrder>.in_block[v]));
-  }
+      : near_tie(InRegister(hn::Set(D16(), near_tie_bound))),
+        flip(InRegister(hn::Set(D8(), flip_byte))),
+        in_block{InBlock(0), InBlock(1), InBlock(2), InBlock(3)} {}
 
   KVANT_INLINE bool AnyNearTie(hn::Vec<D16> words) const { return !hn::AllFalse(D16(), hn::Lt(words, near_tie)); }
+
+ private:
+  static KVANT_INLINE Bytes InBlock(int v) { return InRegister(hn::LoadDup128(D8(), kThirdBytes<kOrder>.in_block[v])); }
 };
 
 // In each block of 16 bytes: the bytes of its elements.
 template <ElementOrder kOrder>
 KVANT_INLINE Bytes ThirdBytesInBlocks(const QuadLanes::I& q, const FixedConstants<kOrder>& constants) {
   const D8 d;
-  const auto of = [&](QuadLanes::L::I v, int i)
-                      HWY_ATTR { return hn::TableLookupBytesOr0(hn::BitCast(d, v), constants.in_block[i]); };
-  const Bytes a = of(q.a, 0), b = of(q.b, 1), c = of(q.c, 2), e = of(q.d, 3);
+  const Bytes a = hn::TableLookupBytesOr0(hn::BitCast(d, q.a), constants.in_block.a);
+  const Bytes b = hn::TableLookupBytesOr0(hn::BitCast(d, q.b), constants.in_block.b);
+  const Bytes c = hn::TableLookupBytesOr0(hn::BitCast(d, q.c), constants.in_block.c);
+  const Bytes e = hn::TableLookupBytesOr0(hn::BitCast(d, q.d), constants.in_block.d);
 #if HWY_TARGET == HWY_AVX3
   const __m512i abc = _mm512_ternarylogic_epi32(a.raw, b.raw, c.raw, 0xFE);       // a | b | c
   return Bytes{_mm512_ternarylogic_epi32(abc, e.raw, constants.flip.raw, 0x56)};  // (abc | e) ^ flip
@@ -126,7 +130,7 @@ KVANT_INLINE Bytes InOrder(Bytes blocks) {
   if constexpr (kOrder == ElementOrder::kPairs) return Bytes{_mm256_permute4x64_epi64(blocks.raw, 0xD8)};
   return Bytes{OrderDwords(blocks.raw)};
 #else
-  static_assert(D8().MaxBytes() == 16);
+  static_assert(hn::MaxLanes(D8()) == 16);
   return blocks;
 #endif
 }

@@ -149,13 +149,16 @@ struct EncoderConstants : FixedConstants<Encoder::kOrder> {
 
   template <class In>
   KVANT_INLINE QuadLanes::I Encode(const In* x, const float* smooth) const {
-    QuadLanes::F v;
     if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
-      v = QuadLanes::LoadPairs(x, upper);
+      return Encode(QuadLanes::LoadPairs(x, upper));
     } else {
-      v = Encoder::template LoadScaled<QuadLanes>(x, smooth);
+      return Encode(Encoder::template LoadScaled<QuadLanes>(x, smooth));
     }
-    return FixedCodes<QuadLanes>(v, {inverse, inverse, inverse, inverse}, {start, start, start, start});
+  }
+
+ private:
+  KVANT_INLINE QuadLanes::I Encode(QuadLanes::F x) const {
+    return FixedCodes<QuadLanes>(x, {inverse, inverse, inverse, inverse}, {start, start, start, start});
   }
 };
 template <class Encoder>
