@@ -46,7 +46,7 @@ TEST_P(QuantizeTies, AtEveryScale) {
         const double scale =
             std::ldexp(2.0 * static_cast<double>(Uniform(rng, 1, 511)) + 1, static_cast<int>(s / 2 * step) - 159);
         // Steps that the offset takes back; or an offset too small to move anything but what stands near 0.
-        const auto shift = static_cast<double>(s % 2 == 1 ? Uniform(rng, -100, 100) : 0);
+        const auto shift = static_cast<double>(s % 2 == 1 ? Uniform(rng, -300, 300) : 0);
         const double offset =
             s % 2 == 1 ? -shift : std::ldexp(testing::Moderate(rng), -static_cast<int>(Uniform(rng, 0, 60)));
         params[static_cast<size_t>(s)] = {static_cast<float>(scale), symmetric ? 0 : static_cast<float>(offset)};
