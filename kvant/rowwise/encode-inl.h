@@ -41,14 +41,10 @@ struct RowEncoder {
   using Other = RowEncoder<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>;
 
   static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  static constexpr bool kHasOffset = kAsymmetric;
   static constexpr int32_t kNearTie = kNear<kAsymmetric>;
   static constexpr ElementOrder kOrder =
       std::is_same_v<In, BFloat16> && !kSmooth ? ElementOrder::kPairs : ElementOrder::kVectors;
-
-  static KVANT_INLINE bool Takes(const RowParams& p) {
-    using Fixed = FixedPoint<kBits>;
-    return !kFixed || !kAsymmetric || (p.offset >= Fixed::kOffsetFrom && p.offset <= Fixed::kOffsetUpTo);
-  }
 
   float lift, scale, inverse, offset;
 
@@ -57,6 +53,12 @@ struct RowEncoder {
         scale(p.scale * lift),
         inverse(lift == 1.0f ? p.inverse : p.inverse * 0x1p-64f),
         offset(p.offset) {}
+
+  // Whether it encodes with this offset; if not, Other does.
+  KVANT_INLINE bool Takes() const {
+    using Fixed = FixedPoint<kBits>;
+    return !kFixed || !kAsymmetric || (offset >= Fixed::kOffsetFrom && offset <= Fixed::kOffsetUpTo);
+  }
 
   KVANT_INLINE Other ByQuotients() const { return Other({.scale = scale, .offset = offset, .inverse = inverse}); }
 
@@ -146,6 +148,12 @@ struct EncoderConstants : FixedConstants<Encoder::kOrder> {
                                         kBits == 8 ? 0x80 : 0),
         inverse(InRegister(L::Set(e.inverse))),
         start(InRegister(L::Set(e.FixedStart()))) {}
+
+  // Those of another row.
+  KVANT_INLINE void Set(const Encoder& e) {
+    inverse = InRegister(L::Set(e.inverse));
+    start = InRegister(L::Set(e.FixedStart()));
+  }
 
   template <class In>
   KVANT_INLINE QuadLanes::I Encode(const In* x, const float* smooth) const {
@@ -358,10 +366,10 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
     return Encode<In, kFormat, true, kSmooth, kPath>(a, {.scale = p.scale, .offset = -0.0f, .inverse = p.inverse});
   } else {
     using Encoder = RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath>;
-    if constexpr (Encoder::kFixed) {
-      if (!Encoder::Takes(p)) return Encode<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>(a, p);
-    }
     const Encoder encode(p);
+    if constexpr (Encoder::kFixed) {
+      if (!encode.Takes()) return Encode<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>(a, p);
+    }
     EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,
                                 a.prefetch, a.flags);
   }

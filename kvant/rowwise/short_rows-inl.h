@@ -284,6 +284,53 @@ HWY_NOINLINE uint32_t CopiedNarrowRows(ShortRowsArgs a) {
   return left;
 }
 
+#if !HWY_HAVE_SCALABLE
+// Whether a later row has the same destination; what it says is to be kept.
+KVANT_INLINE bool IsOverwritten(const ShortRowsArgs& a, int r) {
+  for (int later = r + 1; later < a.rows; ++later) {
+    if (RowOfY(a, later) == RowOfY(a, r)) return true;
+  }
+  return false;
+}
+
+// Encodes those of `rows` that its encoder takes, and returns the others. Rows are at most 64 whole blocks. Nothing is
+// called in the loop, so that constants stay where they are: one by one rows of 128 take a fifth longer.
+template <class Encoder, class In>
+KVANT_INLINE uint32_t FixedRows(const ShortRowsArgs& a, uint32_t rows, const float* inverse) {
+  const size_t n = static_cast<size_t>(a.n), block = BlockElements<Encoder::kTo>();
+  const auto encoder = [&](int r) HWY_ATTR {
+    return Encoder({a.scale[r], Encoder::kHasOffset ? a.offset[r] : 0.0f, inverse[r]});
+  };
+  BlockConstants<Encoder> constants(encoder(0));
+  uint64_t again[kShortRowsBatch];
+  uint32_t left = 0;
+  for (int r = 0; r < a.rows; ++r) {
+    again[r] = 0;
+    const Encoder encode = encoder(r);
+    if (HWY_UNLIKELY((rows >> r & 1) == 0 || !encode.Takes())) {
+      left |= rows & (1u << r);
+      continue;
+    }
+    FetchRow<In>(a, r);
+    constants.Set(encode);
+    const In* x = RowOfX<In>(a, r);
+    uint8_t* y = RowOfY(a, r);
+    uint64_t blocks = 0;
+    for (size_t i = 0, b = 0; i < n; i += block, ++b) {
+      const bool near = EncodeFixed<false>(encode, constants, x + i, nullptr, y + CodeBytes<Encoder::kTo>(i), a.flags);
+      blocks |= uint64_t{near} << b;
+    }
+    again[r] = blocks;
+  }
+  for (int r = 0; r < a.rows; ++r) {
+    if (again[r] == 0 || IsOverwritten(a, r)) continue;
+    EncodeAgain<false>(encoder(r).ByQuotients(), RowOfX<In>(a, r), nullptr, RowOfY(a, r), again[r],
+                       (a.flags & kStreamStores) != 0);
+  }
+  return left;
+}
+#endif
+
 // Measures and encodes the regular rows; returns the others.
 template <class In, Format kFormat, bool kAsymmetric>
 uint32_t ShortRows(const ShortRowsArgs& a) {
@@ -294,19 +341,29 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
   MeasureBatch<kAsymmetric>(a, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
   const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
-  for (int r = 0; r < a.rows; ++r) {
-    if (HWY_UNLIKELY((regular >> r & 1) == 0)) continue;
+  const uint32_t irregular = ~regular & ((1u << a.rows) - 1);
+  const auto encode_row = [&](int r) HWY_ATTR {
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
     FetchRow<In>(a, r);
-    const RowParams p{a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]};
-    if (HWY_UNLIKELY(!Encoder::Takes(p))) {
-      Encode<In, kFormat, kAsymmetric, false, Path::kFastTiny>(
-          {RowOfX<In>(a, r), nullptr, a.n, RowOfY(a, r), nullptr, a.flags}, p);
-      continue;
+    const Encoder encode({a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
+    EncodeRow<kFormat, false>(ByQuotients(encode), RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
+  };
+#if !HWY_HAVE_SCALABLE
+  if constexpr (Encoder::kFixed) {
+    const size_t block = BlockElements<kFormat>();
+    const auto y = reinterpret_cast<uintptr_t>(a.y) | static_cast<uintptr_t>(a.y_stride);
+    const bool aligned = (a.flags & kStreamStores) == 0 || (a.y_rows == nullptr && y % CodeBytes<kFormat>(block) == 0);
+    if (n % block == 0 && n <= 64 * block && aligned) {
+      for (uint32_t left = FixedRows<Encoder, In>(a, regular, inverse); left != 0; left &= left - 1) {
+        const int r = std::countr_zero(left);
+        if (!IsOverwritten(a, r)) encode_row(r);
+      }
+      return irregular;
     }
-    EncodeRow<kFormat, false>(Encoder(p), RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
   }
-  return ~regular & ((1u << a.rows) - 1);
+#endif
+  for (uint32_t rest = regular; rest != 0; rest &= rest - 1) encode_row(std::countr_zero(rest));
+  return irregular;
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
