@@ -1,5 +1,5 @@
 // Proof by trying that a quotient corrected by its residual is the correctly rounded one: DivideBy of
-// rowwise/encode-inl.h. Everything scales by powers of two and by signs, so significands decide, away from overflow and
+// rowwise/block-inl.h. Everything scales by powers of two and by signs, so significands decide, away from overflow and
 // underflow.
 //
 // Pairs of 24 bits are too many to try, but few can go wrong. For x, s in [1, 2): the inverse is off by at most 2^-25

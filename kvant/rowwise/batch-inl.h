@@ -1,0 +1,202 @@
+// What encodes a batch of short rows: statistics of each row, and scales, offsets and inverses made for a vector of
+// rows at a time.
+#if defined(KVANT_ROWWISE_BATCH_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef KVANT_ROWWISE_BATCH_INL_H_
+#undef KVANT_ROWWISE_BATCH_INL_H_
+#else
+#define KVANT_ROWWISE_BATCH_INL_H_
+#endif
+
+#include "kvant/rowwise/encode-inl.h"
+#include "kvant/rowwise/measure-inl.h"
+#include "kvant/rowwise/regular.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace kvant {
+namespace HWY_NAMESPACE {
+
+// The largest lane of each of kShortRowsBatch vectors, without reducing one at a time: vectors are folded to 128 bits,
+// and those are interleaved and folded until a lane is a row.
+template <class T>
+class RowMaxima {
+  static constexpr size_t kRows = kShortRowsBatch;
+  using D = hn::ScalableTag<T>;
+
+ public:
+#if HWY_HAVE_SCALABLE
+  KVANT_INLINE void Put(size_t r, hn::Vec<D> v) { maxima_[r] = ReduceMax<T>(v); }
+  KVANT_INLINE void Reduce(T* maxima) const { std::memcpy(maxima, maxima_, sizeof(maxima_)); }
+
+ private:
+  T maxima_[kRows];
+#else
+  KVANT_INLINE void Put(size_t r, hn::Vec<D> v) {
+    // Neighbours in memory are kLanes rows apart.
+    hn::Store(Fold(D(), v), hn::CappedTag<T, kLanes>(), folded_ + (r % kLanes * kGroups + r / kLanes) * kLanes);
+  }
+  KVANT_INLINE void Reduce(T* maxima) const {
+    const hn::CappedTag<T, kRows> d;
+    for (size_t g = 0; g < kRows; g += hn::Lanes(d)) {
+      hn::Vec<decltype(d)> v[kLanes];
+      KVANT_UNROLL for (size_t i = 0; i < kLanes; ++i) v[i] = hn::Load(d, folded_ + i * kRows + g);
+      KVANT_UNROLL for (size_t half = kLanes / 2; half != 0; half /= 2) {
+        KVANT_UNROLL for (size_t i = 0; i < half; ++i) {
+          v[i] = hn::Max(hn::InterleaveLower(d, v[i], v[i + half]), hn::InterleaveUpper(d, v[i], v[i + half]));
+        }
+      }
+      hn::Store(v[0], d, maxima + g);
+    }
+  }
+
+ private:
+  static constexpr size_t kLanes = 16 / sizeof(T);  // of 128 bits
+  static constexpr size_t kGroups = kRows / kLanes;
+
+  template <class DV>
+  static KVANT_INLINE auto Fold(DV d, hn::Vec<DV> v) {
+    if constexpr (hn::MaxLanes(DV()) > kLanes) {
+      const hn::Half<DV> half;
+      return Fold(half, hn::Max(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+    } else {
+      (void)d;
+      return v;
+    }
+  }
+
+  HWY_ALIGN T folded_[kRows * kLanes];
+#endif
+};
+
+// What a batch is measured as: patterns of the smallest and the largest element of each row, or of the largest
+// magnitude alone.
+template <class In>
+struct BatchRange {
+  using P = Patterns<In, false>;
+  using Unsigned = typename P::Unsigned;
+  HWY_ALIGN Unsigned min[kShortRowsRoom];
+  HWY_ALIGN Unsigned max[kShortRowsRoom];
+};
+
+template <class In>
+KVANT_INLINE const In* RowOfX(const ShortRowsArgs& a, int r) {
+  return a.x_rows != nullptr ? reinterpret_cast<const In*>(a.x_rows[r]) : static_cast<const In*>(a.x) + r * a.x_stride;
+}
+KVANT_INLINE uint8_t* RowOfY(const ShortRowsArgs& a, int r) {
+  return a.y_rows != nullptr ? reinterpret_cast<uint8_t*>(a.y_rows[r]) : a.y + r * a.y_stride;
+}
+template <class In>
+KVANT_INLINE void FetchRow(const ShortRowsArgs& a, int r) {
+  const size_t bytes = static_cast<size_t>(a.n) * sizeof(In);
+  if (a.prefetch_rows != nullptr) {
+    Fetch(a.prefetch_rows[r], 0, bytes);
+  } else {
+    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), bytes);
+  }
+}
+
+template <bool kAsymmetric, class In>
+KVANT_INLINE void MeasureBatch(const ShortRowsArgs& a, BatchRange<In>& range) {
+  using P = Patterns<In, false>;
+  using Signed = typename P::Signed;
+  using Unsigned = typename P::Unsigned;
+  constexpr auto kMagnitude = static_cast<Unsigned>(~Unsigned{0} >> 1);
+  const size_t n = static_cast<size_t>(a.n);
+  const int rows = a.rows;
+  RowMaxima<Signed> signed_rows;
+  RowMaxima<Unsigned> unsigned_rows;
+  for (int r = 0; r < kShortRowsBatch; ++r) {
+    typename P::VS s = hn::Zero(typename P::DS());
+    typename P::VU u = hn::Zero(typename P::DU());
+    if (HWY_LIKELY(r < rows)) {
+      ScanMaxima<In, false>(RowOfX<In>(a, r), nullptr, n, nullptr, s, u);
+    }
+    signed_rows.Put(static_cast<size_t>(r), s);
+    unsigned_rows.Put(static_cast<size_t>(r), u);
+  }
+  HWY_ALIGN Signed most[kShortRowsBatch];
+  signed_rows.Reduce(most);
+  unsigned_rows.Reduce(range.min);
+  if constexpr (kAsymmetric) {
+    bool one_sign = false;
+    for (int r = 0; r < kShortRowsBatch; ++r) {
+      range.max[r] = static_cast<Unsigned>(most[r]);
+      one_sign |= most[r] < 0 || range.min[r] <= kMagnitude;
+    }
+    if (HWY_UNLIKELY(one_sign)) {
+      for (int r = 0; r < rows; ++r) {
+        const PatternRange exact = RangeOfExtremes<In, false>({most[r], range.min[r]}, RowOfX<In>(a, r), nullptr, n);
+        range.min[r] = static_cast<Unsigned>(exact.min);
+        range.max[r] = static_cast<Unsigned>(exact.max);
+      }
+    }
+  } else {
+    for (int r = 0; r < kShortRowsBatch; ++r) {
+      range.max[r] = static_cast<Unsigned>(AmaxOfExtremes<In, false>({most[r], range.min[r]}));
+    }
+  }
+}
+
+template <bool kScale>
+KVANT_INLINE F KeptInTable(F v, DType table) {
+  if (HWY_LIKELY(table == DType::kFloat32)) return v;
+  if (table == DType::kFloat16) {
+    return kScale ? ScaleKeptIn16Bits<VectorLanes, false>(v) : KeptIn16Bits<VectorLanes, false>(v);
+  }
+  return kScale ? ScaleKeptIn16Bits<VectorLanes, true>(v) : KeptIn16Bits<VectorLanes, true>(v);
+}
+
+// Whether codes stay in range with kept parameters: RowTask::PathOf.
+template <bool kAsymmetric, class In>
+KVANT_INLINE hn::Mask<VectorLanes::DF> InRange(const ShortRowsArgs& a, const PathRule& rule, const In* min, F high, F s,
+                                               size_t i) {
+  const F low = kAsymmetric ? VectorLanes::Load(min) : hn::Neg(high);
+  const F offset = kAsymmetric ? VectorLanes::Load(a.offset + i) : VectorLanes::Set(0.0f);
+  const F least = VectorLanes::Set(a.d - a.r - rule.slack), most = VectorLanes::Set(a.d + rule.slack);
+  return hn::And(hn::Ge(hn::Add(hn::Div(low, s), offset), least), hn::Le(hn::Add(hn::Div(high, s), offset), most));
+}
+
+// Scale, offset and inverse of every row from its extremes; returns the rows that the fast path may encode.
+template <bool kAsymmetric, class In>
+KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, const BatchRange<In>& range,
+                                  float* inverse) {
+  const In* min = reinterpret_cast<const In*>(range.min);
+  const In* max = reinterpret_cast<const In*>(range.max);
+  const VectorLanes::DF df;
+  const size_t N = VectorLanes::N();
+  uint32_t regular = 0;
+  for (size_t i = 0; i < static_cast<size_t>(a.rows); i += N) {
+    const F high = VectorLanes::Load(max + i);
+    F s;
+    if constexpr (kAsymmetric) {
+      s = AsymmetricScale<VectorLanes>(VectorLanes::Load(min + i), high, VectorLanes::Set(a.r));
+    } else {
+      s = SymmetricScale<VectorLanes>(high, VectorLanes::Set(a.d));
+    }
+    s = KeptInTable<true>(s, a.table);
+    // Comparisons with a NaN are false, so it is not regular.
+    auto fast = hn::And(hn::Ge(s, VectorLanes::Set(rule.fast_from)), hn::Le(s, VectorLanes::Set(rule.kScaleUpTo)));
+    if constexpr (kAsymmetric) {
+      const F offset = KeptInTable<false>(AsymmetricOffset<VectorLanes>(high, s, VectorLanes::Set(a.d)), a.table);
+      const F magnitude = hn::Abs(offset);
+      fast = hn::And(fast, hn::And(hn::Ge(magnitude, VectorLanes::Set(rule.offset_from)),
+                                   hn::Le(magnitude, VectorLanes::Set(rule.kOffsetUpTo))));
+      hn::StoreU(offset, df, a.offset + i);
+    }
+    if (a.table != DType::kFloat32) fast = hn::And(fast, InRange<kAsymmetric>(a, rule, min + i, high, s, i));
+    hn::StoreU(s, df, a.scale + i);
+    hn::StoreU(VectorLanes::Div(VectorLanes::Set(1.0f), s), df, inverse + i);
+    uint8_t bits[8] = {};
+    hn::StoreMaskBits(df, fast, bits);
+    uint32_t word;
+    std::memcpy(&word, bits, sizeof(word));
+    regular |= word << i;
+  }
+  return regular & ((1u << a.rows) - 1);
+}
+
+// NOLINTNEXTLINE(google-readability-namespace-comments)
+}  // namespace HWY_NAMESPACE
+}  // namespace kvant
+HWY_AFTER_NAMESPACE();
+
+#endif  // per-target include guard
