@@ -18,9 +18,9 @@ using Codes = VectorLanes::I;
 // What packing leaves in blocks of 16 bytes, in the order of elements. Packing works inside blocks: piece v of block k
 // holds the elements of vector v there.
 #if HWY_TARGET == HWY_AVX3
-KVANT_INLINE void StoreVector(__m512i v, uint8_t* to, bool stream) {
+KVANT_INLINE void StoreVector(__m512i v, void* to, bool stream) {
   if (stream) {
-    _mm512_stream_si512(reinterpret_cast<__m512i*>(to), v);
+    _mm512_stream_si512(static_cast<__m512i*>(to), v);
   } else {
     _mm512_storeu_si512(to, v);
   }
@@ -34,11 +34,11 @@ KVANT_INLINE __m512i OrderWords(__m512i blocks) {
   return _mm512_permutexvar_epi16(order, blocks);
 }
 #elif HWY_TARGET == HWY_AVX2
-KVANT_INLINE void StoreVector(__m256i v, uint8_t* to, bool stream) {
+KVANT_INLINE void StoreVector(__m256i v, void* to, bool stream) {
   if (stream) {
-    _mm256_stream_si256(reinterpret_cast<__m256i*>(to), v);
+    _mm256_stream_si256(static_cast<__m256i*>(to), v);
   } else {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), v);
+    _mm256_storeu_si256(static_cast<__m256i*>(to), v);
   }
 }
 KVANT_INLINE __m256i OrderDwords(__m256i blocks) {

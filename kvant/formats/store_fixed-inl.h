@@ -1,6 +1,5 @@
 // INT8 and INT4 codes that are bit fields of floats (numerics/quotient.inc) to memory. A code is taken from the third
-// byte of its float as it is: nothing is subtracted, shifted down or saturated. Not for SVE
-// and single elements.
+// byte of its float as it is: nothing is subtracted, shifted down or saturated. Not for SVE.
 #if defined(KVANT_FORMATS_STORE_FIXED_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef KVANT_FORMATS_STORE_FIXED_INL_H_
 #undef KVANT_FORMATS_STORE_FIXED_INL_H_
@@ -8,12 +7,10 @@
 #define KVANT_FORMATS_STORE_FIXED_INL_H_
 #endif
 
-#include <cstring>
-
 #include "kvant/formats/store-inl.h"
 #include "kvant/numerics/quad_lanes-inl.h"
 
-#if !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
+#if !HWY_HAVE_SCALABLE
 
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
@@ -37,6 +34,7 @@ KVANT_INLINE hn::Vec<D16> LeastWords(const QuadLanes::I& q) {
   const D16 d;
   return hn::Min(hn::Min(hn::BitCast(d, q.a), hn::BitCast(d, q.b)), hn::Min(hn::BitCast(d, q.c), hn::BitCast(d, q.d)));
 }
+
 // Where the third bytes of four vectors go in a block of 16 bytes, and among 64 bytes.
 template <ElementOrder kOrder>
 struct ThirdBytes {

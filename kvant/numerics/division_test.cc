@@ -1,5 +1,5 @@
 // Proof by trying that a quotient corrected by its residual is the correctly rounded one: DivideBy of
-// rowwise/block-inl.h. Everything scales by powers of two and by signs, so significands decide, away from overflow and
+// quotient.inc. Everything scales by powers of two and by signs, so significands decide, away from overflow and
 // underflow.
 //
 // Pairs of 24 bits are too many to try, but few can go wrong. For x, s in [1, 2): the inverse is off by at most 2^-25
@@ -24,7 +24,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kvant/numerics/division_test.cc"
 #include "hwy/foreach_target.h"
-#include "kvant/rowwise/encode-inl.h"
+#include "kvant/numerics/lanes_hwy-inl.h"
 
 #ifndef KVANT_NUMERICS_DIVISION_TEST_ONCE
 #define KVANT_NUMERICS_DIVISION_TEST_ONCE
@@ -58,6 +58,9 @@ struct DivisionFunctions {
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
+
+#include "kvant/numerics/quotient.inc"
+
 namespace {
 
 using L = VectorLanes;

@@ -47,7 +47,7 @@ inline void ExpectScalarResults(const std::vector<uint32_t>& patterns, const std
           << "result " << k << std::hex << " of " << patterns[3 * i] << ", " << patterns[3 * i + 1] << ", "
           << patterns[3 * i + 2];
     }
-    ASSERT_EQ(expected[27] & expected[28], 1u) << "a quotient is not exact";
+    ASSERT_EQ(expected[kExactQuotients[0]] & expected[kExactQuotients[1]], 1u) << "a quotient is not exact";
   }
 }
 

@@ -19,7 +19,7 @@ namespace kvant {
 namespace HWY_NAMESPACE {
 
 #include "kvant/formats/codecs.inc"
-#if !HWY_HAVE_SCALABLE && HWY_TARGET != HWY_SCALAR
+#if !HWY_HAVE_SCALABLE
 #include "kvant/formats/hifloat8_quad.inc"
 #endif
 #include "kvant/numerics/affine.inc"
@@ -52,6 +52,7 @@ struct RowEncoder {
         scale(p.scale * lift),
         inverse(lift == 1.0f ? p.inverse : p.inverse * 0x1p-64f),
         offset(p.offset) {}
+  KVANT_INLINE RowEncoder(float s, float inverse_of_s, float o) : lift(1), scale(s), inverse(inverse_of_s), offset(o) {}
 
   // Whether it encodes with this offset; if not, Other does.
   KVANT_INLINE bool Takes() const {
@@ -59,7 +60,8 @@ struct RowEncoder {
     return !kFixed || !kAsymmetric || (offset >= Fixed::kOffsetFrom && offset <= Fixed::kOffsetUpTo);
   }
 
-  KVANT_INLINE Other ByQuotients() const { return Other({.scale = scale, .offset = offset, .inverse = inverse}); }
+  // Of a scale that need not be lifted.
+  KVANT_INLINE Other ByQuotients() const { return Other(scale, inverse, offset); }
 
   template <class L>
   KVANT_INLINE typename L::I Encode(const In* x_at, const float* smooth_at) const {
@@ -99,12 +101,13 @@ KVANT_INLINE Codes EncodeVector(const Encoder& encode, const In* x, const float*
   return encode.template Encode<VectorLanes>(x + i, kSmooth ? smooth + i : nullptr);
 }
 
-// Elements that fill one store, by quotients.
+// Elements that fill one store, by quotients. `half`: only the first 4 vectors of an INT4 block are meant.
 template <bool kSmooth, class In, class Encoder>
-KVANT_INLINE void EncodeQuotients(const Encoder& e, const In* x, const float* smooth, uint8_t* y, bool stream) {
+KVANT_INLINE void EncodeQuotients(const Encoder& e, const In* x, const float* smooth, uint8_t* y, bool stream,
+                                  bool half = false) {
   constexpr Format kFormat = Encoder::kTo;
   constexpr bool kSigned = CodecOf<VectorLanes, kFormat>::kSigned;
-#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+#if HWY_HAVE_SCALABLE
   const Codes a = EncodeVector<kSmooth>(e, x, smooth, 0), b = EncodeVector<kSmooth>(e, x, smooth, 1);
   const Codes c = EncodeVector<kSmooth>(e, x, smooth, 2), d = EncodeVector<kSmooth>(e, x, smooth, 3);
   if constexpr (kFormat == Format::kInt4) {
@@ -117,8 +120,8 @@ KVANT_INLINE void EncodeQuotients(const Encoder& e, const In* x, const float* sm
 #else
   const QuadLanes::I q = e.template Encode<QuadLanes>(x, smooth);
   if constexpr (kFormat == Format::kInt4) {
-    const size_t n = 4 * VectorLanes::N();
-    const QuadLanes::I r = e.template Encode<QuadLanes>(x + n, smooth + (kSmooth ? n : 0));
+    const size_t n = half ? 0 : 4 * VectorLanes::N();
+    const QuadLanes::I r = half ? q : e.template Encode<QuadLanes>(x + n, smooth + (kSmooth ? n : 0));
     Store8Nibbles(q.a, q.b, q.c, q.d, r.a, r.b, r.c, r.d, y, stream);
   } else {
     Store4<kSigned>(q.a, q.b, q.c, q.d, y, stream);
@@ -131,7 +134,7 @@ template <class Encoder>
 struct NoConstants {
   explicit KVANT_INLINE NoConstants(const Encoder&) {}
 };
-#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+#if HWY_HAVE_SCALABLE
 template <class Encoder>
 using BlockConstants = NoConstants<Encoder>;
 #else
@@ -177,7 +180,7 @@ template <bool kSmooth, class In, class Encoder>
 KVANT_INLINE bool EncodeFixed(const Encoder& e, const BlockConstants<Encoder>& constants, const In* x,
                               const float* smooth, uint8_t* y, uint32_t flags) {
   constexpr int kBits = Encoder::kBits;
-#if HWY_HAVE_SCALABLE || HWY_TARGET == HWY_SCALAR
+#if HWY_HAVE_SCALABLE
   (void)flags;
   (void)constants;
   using L = VectorLanes;
@@ -231,7 +234,7 @@ KVANT_INLINE bool EncodeBlock(const Encoder& e, const BlockConstants<Encoder>& c
 
 // Blocks as `again` has bits.
 template <bool kSmooth, class In, class Encoder>
-HWY_NOINLINE void EncodeAgain(Encoder encode, const In* x, const float* smooth, uint8_t* y, uint64_t again,
+HWY_NOINLINE void EncodeAgain(const Encoder& encode, const In* x, const float* smooth, uint8_t* y, uint64_t again,
                               bool stream) {
   const size_t block = BlockElements<Encoder::kTo>();
   for (; again != 0; again &= again - 1) {

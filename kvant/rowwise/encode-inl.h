@@ -33,7 +33,7 @@ KVANT_INLINE void CopyFew(void* to, const void* from, size_t bytes) {
 // At most a block, not streamed; what is shorter goes through a copy with room for one. Out of line, as every copy of
 // an encoder is time that the library takes to build.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
-HWY_NOINLINE void EncodeOne(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
+HWY_NOINLINE void EncodeOne(const Encoder& encode, const In* x, const float* smooth, size_t n, uint8_t* y) {
   HWY_ALIGN In x_copy[kMaxBlock];
   HWY_ALIGN float smooth_copy[kMaxBlock];
   HWY_ALIGN uint8_t codes[kMaxBlock];
@@ -53,7 +53,7 @@ HWY_NOINLINE void EncodeOne(Encoder encode, const In* x, const float* smooth, si
     }
     to = codes;
   }
-  EncodeQuotients<kSmooth>(encode, x, smooth, to, false);
+  EncodeQuotients<kSmooth>(encode, x, smooth, to, false, n <= block / 2);
   if (n < block) CopyFew(y, codes, CodeBytes<kFormat>(n));
 }
 
@@ -73,16 +73,11 @@ KVANT_INLINE auto ByQuotients(const Encoder& encode) {
   }
 }
 
-// Any number of elements: whole blocks, the last one overlapping the one before it. `prefetch` and `flags`: those of
-// EncodeArgs.
+// A block or more: whole blocks, the last one overlapping the one before it. `prefetch` and `flags`: those of EncodeArgs.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
                             const void* prefetch, uint32_t flags) {
   const size_t block = BlockElements<kFormat>();
-  if (HWY_UNLIKELY(n < block)) {
-    if (n != 0) EncodeOne<kFormat, kSmooth>(ByQuotients(encode), x, smooth, n, y);
-    return;
-  }
   size_t i = 0;
   if ((flags & kStreamStores) != 0) {
     const size_t bytes = CodeBytes<kFormat>(block);
@@ -133,6 +128,13 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
   }
 }
 
+// Out of line, so that short rows do not save the registers that long ones need.
+template <Format kFormat, bool kSmooth, class In, class Encoder>
+HWY_NOINLINE void EncodeLong(const Encoder& encode, const EncodeArgs& a) {
+  EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y, a.prefetch,
+                              a.flags);
+}
+
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>
 void Encode(const EncodeArgs& a, const RowParams& p) {
   if constexpr (kPath == Path::kExact && !kAsymmetric) {
@@ -141,11 +143,15 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
   } else {
     using Encoder = RowEncoder<In, kFormat, kAsymmetric, kSmooth, kPath>;
     const Encoder encode(p);
+    const size_t n = static_cast<size_t>(a.n);
+    if (HWY_UNLIKELY(n < BlockElements<kFormat>())) {
+      if (n != 0) EncodeOne<kFormat, kSmooth>(ByQuotients(encode), static_cast<const In*>(a.x), a.smooth, n, a.y);
+      return;
+    }
     if constexpr (Encoder::kFixed) {
       if (!encode.Takes()) return Encode<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>(a, p);
     }
-    EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y,
-                                a.prefetch, a.flags);
+    EncodeLong<kFormat, kSmooth, In>(encode, a);
   }
 }
 

@@ -121,7 +121,7 @@ template <class Encoder, class In>
 KVANT_INLINE uint32_t FixedRows(const ShortRowsArgs& a, uint32_t rows, const float* inverse) {
   const size_t n = static_cast<size_t>(a.n), block = BlockElements<Encoder::kTo>();
   const auto encoder = [&](int r) HWY_ATTR {
-    return Encoder({a.scale[r], Encoder::kHasOffset ? a.offset[r] : 0.0f, inverse[r]});
+    return Encoder(RowParams{a.scale[r], Encoder::kHasOffset ? a.offset[r] : 0.0f, inverse[r]});
   };
   BlockConstants<Encoder> constants(encoder(0));
   uint64_t again[kShortRowsBatch];
@@ -167,7 +167,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
   const auto encode_row = [&](int r) HWY_ATTR {
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
     FetchRow<In>(a, r);
-    const Encoder encode({a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
+    const Encoder encode(RowParams{a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
     EncodeRow<kFormat, false>(ByQuotients(encode), RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
   };
 #if !HWY_HAVE_SCALABLE

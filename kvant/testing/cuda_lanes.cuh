@@ -15,6 +15,7 @@
 namespace kvant::testing {
 
 inline constexpr int kLaneResults = 43;
+inline constexpr int kExactQuotients[] = {27, 28};  // the results that are 1 where a quotient is exact
 
 namespace lanes {
 

@@ -9,8 +9,7 @@
 #include <bit>
 #include <type_traits>
 
-#include "kvant/formats/format.h"
-#include "kvant/numerics/lanes_hwy-inl.h"
+#include "kvant/formats/store-inl.h"
 #include "kvant/ops/dequantize/small_floats-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -58,24 +57,6 @@ KVANT_INLINE I RoundToBFloat16(F v) {
   return VectorLanes::AddI(bits, VectorLanes::AddI(odd, VectorLanes::SetI(0x7FFF)));
 #endif
 }
-
-#if HWY_TARGET == HWY_AVX3
-KVANT_INLINE void StoreVector(__m512i v, void* to, bool stream) {
-  if (stream) {
-    _mm512_stream_si512(static_cast<__m512i*>(to), v);
-  } else {
-    _mm512_storeu_si512(to, v);
-  }
-}
-#elif HWY_TARGET == HWY_AVX2
-KVANT_INLINE void StoreVector(__m256i v, void* to, bool stream) {
-  if (stream) {
-    _mm256_stream_si256(static_cast<__m256i*>(to), v);
-  } else {
-    _mm256_storeu_si256(static_cast<__m256i*>(to), v);
-  }
-}
-#endif
 
 // 2 N results. `stream` needs `to` aligned to the bytes written and is a hint.
 KVANT_INLINE void StoreNumbers(F a, F b, float* to, bool stream) {
