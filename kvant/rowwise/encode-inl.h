@@ -73,7 +73,8 @@ KVANT_INLINE auto ByQuotients(const Encoder& encode) {
   }
 }
 
-// A block or more: whole blocks, the last one overlapping the one before it. `prefetch` and `flags`: those of EncodeArgs.
+// A block or more: whole blocks, the last one overlapping the one before it. `prefetch` and `flags`: those of
+// EncodeArgs.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
                             const void* prefetch, uint32_t flags) {
