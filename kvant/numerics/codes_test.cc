@@ -9,6 +9,7 @@
 #include <random>
 
 #include "kvant/core/macros.h"
+#include "kvant/numerics/fixed_offsets.h"
 #include "kvant/numerics/lanes_scalar.h"
 #include "kvant/numerics/test_util.h"
 
@@ -44,7 +45,8 @@ Counts TryBesideTies(double hair, std::mt19937_64& random) {
   for (int row = 0; row < rows; ++row) {
     const auto scale = static_cast<float>(std::ldexp(uniform(1, 2), static_cast<int>(uniform(-70, 100))));
     // Fractions of every size, and half of the offsets where the errors are largest.
-    const auto from = static_cast<double>(Fixed::kOffsetFrom), up_to = static_cast<double>(Fixed::kOffsetUpTo);
+    constexpr FixedOffsets kOffsets(kBits);
+    const auto from = static_cast<double>(kOffsets.from), up_to = static_cast<double>(kOffsets.to);
     const double any = row % 4 < 2    ? uniform(from, up_to)
                        : row % 4 == 2 ? uniform(from, from * 0.9)
                                       : uniform(up_to * 0.9, up_to);

@@ -11,6 +11,7 @@
 
 #include "kvant/formats/store-inl.h"
 #include "kvant/formats/store_fixed-inl.h"
+#include "kvant/numerics/fixed_offsets.h"
 #include "kvant/numerics/quad_lanes-inl.h"
 #include "kvant/rowwise/regular.h"
 
@@ -55,10 +56,7 @@ struct RowEncoder {
   KVANT_INLINE RowEncoder(float s, float inverse_of_s, float o) : lift(1), scale(s), inverse(inverse_of_s), offset(o) {}
 
   // Whether it encodes with this offset; if not, Other does.
-  KVANT_INLINE bool Takes() const {
-    using Fixed = FixedPoint<kBits>;
-    return !kFixed || !kAsymmetric || (offset >= Fixed::kOffsetFrom && offset <= Fixed::kOffsetUpTo);
-  }
+  KVANT_INLINE bool Takes() const { return !kFixed || !kAsymmetric || FixedOffsets(kBits).Take(offset); }
 
   // Of a scale that need not be lifted.
   KVANT_INLINE Other ByQuotients() const { return Other(scale, inverse, offset); }
@@ -139,17 +137,22 @@ template <class Encoder>
 using BlockConstants = NoConstants<Encoder>;
 #else
 template <class Encoder>
-struct EncoderConstants : FixedConstants<Encoder::kOrder> {
+struct StoreConstants : FixedConstants<Encoder::kOrder> {
   static constexpr int kBits = Encoder::kBits;
+  VectorLanes::I upper = InRegister(VectorLanes::SetI(static_cast<int32_t>(0xFFFF0000)));
+
+  KVANT_INLINE StoreConstants()
+      : FixedConstants<Encoder::kOrder>(Encoder::kNearTie << (16 - FixedPoint<kBits>::kFractionBits),
+                                        kBits == 8 ? 0x80 : 0) {}
+};
+
+template <class Encoder>
+struct EncoderConstants : StoreConstants<Encoder> {
   using L = VectorLanes;
   L::F inverse, start;
-  L::I upper = InRegister(L::SetI(static_cast<int32_t>(0xFFFF0000)));
 
   explicit KVANT_INLINE EncoderConstants(const Encoder& e)
-      : FixedConstants<Encoder::kOrder>(Encoder::kNearTie << (16 - FixedPoint<kBits>::kFractionBits),
-                                        kBits == 8 ? 0x80 : 0),
-        inverse(InRegister(L::Set(e.inverse))),
-        start(InRegister(L::Set(e.FixedStart()))) {}
+      : inverse(InRegister(L::Set(e.inverse))), start(InRegister(L::Set(e.FixedStart()))) {}
 
   // Those of another row.
   KVANT_INLINE void Set(const Encoder& e) {
@@ -160,7 +163,7 @@ struct EncoderConstants : FixedConstants<Encoder::kOrder> {
   template <class In>
   KVANT_INLINE QuadLanes::I Encode(const In* x, const float* smooth) const {
     if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
-      return Encode(QuadLanes::LoadPairs(x, upper));
+      return Encode(QuadLanes::LoadPairs(x, this->upper));
     } else {
       return Encode(Encoder::template LoadScaled<QuadLanes>(x, smooth));
     }

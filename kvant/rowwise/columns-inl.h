@@ -91,6 +91,62 @@ struct ColumnEncoder {
   }
 };
 
+#if !HWY_HAVE_SCALABLE
+// The same without quotients (numerics/quotient.inc): where x' and so their quotients are numbers, and offsets are
+// those of FixedOffsets.
+template <class In, Format kFormat, bool kShared>
+struct FixedColumnEncoder {
+  static constexpr Format kTo = kFormat;
+  static constexpr bool kFixed = true;
+  static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  static constexpr int32_t kNearTie = kNear<true>;
+  static constexpr ElementOrder kOrder =
+      kShared && std::is_same_v<In, BFloat16> ? ElementOrder::kPairs : ElementOrder::kVectors;
+  using Other = ColumnEncoder<In, kFormat, false, ColumnOp::kDivideFast, false>;
+
+  Other columns;
+
+  KVANT_INLINE Other ByQuotients() const { return columns; }
+};
+
+template <class In, Format kFormat, bool kShared>
+struct EncoderConstants<FixedColumnEncoder<In, kFormat, kShared>>
+    : StoreConstants<FixedColumnEncoder<In, kFormat, kShared>> {
+  using Encoder = FixedColumnEncoder<In, kFormat, kShared>;
+  using L = QuadLanes;
+  using V = VectorLanes;
+  // Where shared, start is that of the offset; else of an offset of zero.
+  V::F start, least = InRegister(V::Set(kFixedLeast<Encoder::kBits>)),
+              most = InRegister(V::Set(kFixedMost<Encoder::kBits>));
+  V::F shared_inverse;
+  const In* x;
+  const float *inverse, *offset;
+
+  explicit KVANT_INLINE EncoderConstants(const Encoder& e)
+      : start(InRegister(V::Set(FixedStart<Encoder::kBits, true>(kShared ? e.columns.offset[0] : 0.0f)))),
+        shared_inverse(InRegister(V::Set(e.columns.inverse[0]))),
+        x(e.columns.x),
+        inverse(e.columns.inverse),
+        offset(e.columns.offset) {}
+
+  KVANT_INLINE L::I Encode(const In* at, const float*) const {
+    const size_t i = static_cast<size_t>(at - x);
+    L::F v, by = {shared_inverse, shared_inverse, shared_inverse, shared_inverse}, from = {start, start, start, start};
+    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
+      v = L::LoadPairs(at, this->upper);
+    } else {
+      v = L::Load(at);
+    }
+    if constexpr (!kShared) {
+      by = L::Load(inverse + i);
+      from = L::Add(L::Load(offset + i), from);
+    }
+    v = L::MulAdd(v, by, from);
+    return L::Bits(L::Min(L::Max(v, {least, least, least, least}), {most, most, most, most}));
+  }
+};
+#endif
+
 template <class In, Format kFormat, bool kHybrid, ColumnOp kOp, bool kSmooth>
 KVANT_INLINE void EncodeColumnsWith(EncodeColumnsArgs a) {
   using Encoder = ColumnEncoder<In, kFormat, kHybrid, kOp, kSmooth>;
@@ -128,6 +184,23 @@ void EncodeColumns(const EncodeColumnsArgs& a) {
     EncodeColumnsWith<In, kFormat, kHybrid, kOp, true>(a);
   } else if constexpr (kOp == ColumnOp::kDivideFast) {
     if (a.smooth != 1.0f) return EncodeColumnsWith<In, kFormat, kHybrid, kOp, true>(a);
+#if !HWY_HAVE_SCALABLE
+    if constexpr (IsInteger(kFormat)) {
+      const size_t n = static_cast<size_t>(a.n);
+      if (a.fixed && n >= BlockElements<kFormat>()) {
+        const ColumnEncoder<In, kFormat, false, ColumnOp::kDivideFast, false> columns(a);
+        const In* x = static_cast<const In*>(a.x);
+        if (a.shared) {
+          const FixedColumnEncoder<In, kFormat, true> encode{columns};
+          EncodeRow<kFormat, false>(encode, x, nullptr, n, a.y, nullptr, a.flags);
+        } else {
+          const FixedColumnEncoder<In, kFormat, false> encode{columns};
+          EncodeRow<kFormat, false>(encode, x, nullptr, n, a.y, nullptr, a.flags);
+        }
+        return;
+      }
+    }
+#endif
     EncodeColumnsWith<In, kFormat, kHybrid, kOp, false>(a);
   } else {
     EncodeColumnsWith<In, kFormat, kHybrid, kOp, false>(a);

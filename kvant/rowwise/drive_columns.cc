@@ -32,7 +32,7 @@ class ColumnTask {
   // Parameters of `n` columns from their statistics; kMeasure: the results themselves.
   void Finish(int64_t lead, int64_t from, int64_t n, const int32_t* min, const int32_t* max, bool store) {
     const PathRule rule(plan_.format, plan_.asymmetric);
-    fast_ = true;
+    fast_ = fixed_ = true;
     zeros_ = 0;
     for (int64_t i = 0; i < n; ++i) {
       const MinMaxBits bits{min[i], max[i]};
@@ -65,6 +65,7 @@ class ColumnTask {
       scale_[i] = all_zero ? kInfinity : p.scale;
       inverse_[i] = p.inverse;
       offset_[i] = plan_.asymmetric || all_zero ? p.offset : -0.0f;
+      fixed_ = fixed_ && TakesFixed(plan_.format, offset_[i]);
       fast_ = fast_ && plan_.stage == Stage::kBoth && rule.For(p.scale, p.offset) == Path::kFast;
     }
   }
@@ -80,7 +81,8 @@ class ColumnTask {
       uint8_t* y = direct_y ? reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? from / 2 : from)
                             : reinterpret_cast<uint8_t*>(y_);
       const float* smooth = Smooth(row, 1);
-      encode({Read(lead, row, from, n), smooth == nullptr ? 1.0f : *smooth, n, scale_, inverse_, offset_, y});
+      encode({Read(lead, row, from, n), smooth == nullptr ? 1.0f : *smooth, n, scale_, inverse_, offset_, y,
+              plan_.kernels->flags, /*shared=*/false, fixed_});
       for (int z = 0; z < zeros_; ++z) ClearCode(y, zero_[z]);
       if (!direct_y) Scatter(y_, n, plan_.y.step, y_row + from * plan_.y.step);
     }
@@ -119,7 +121,7 @@ class ColumnTask {
   const RowwisePlan& plan_;
   const int64_t x_bytes_;
   const bool direct_x_, flushes_;
-  bool fast_ = false;
+  bool fast_ = false, fixed_ = false;
   alignas(64) char x_[kPanelColumns * 4];
   alignas(64) float scale_[kPanelColumns], inverse_[kPanelColumns], offset_[kPanelColumns];
   alignas(64) char y_[kPanelColumns];

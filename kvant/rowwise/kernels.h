@@ -82,6 +82,7 @@ struct EncodeColumnsArgs {
   uint8_t* y;
   uint32_t flags = 0;
   bool shared = false;  // one scale, inverse and offset for all columns
+  bool fixed = false;   // kDivideFast, INT8 and INT4: all offsets are those of FixedOffsets
 };
 enum class ColumnOp : uint8_t {
   kDivide,

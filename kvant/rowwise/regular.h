@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "kvant/core/macros.h"
+#include "kvant/numerics/fixed_offsets.h"
 #include "kvant/rowwise/kernels.h"
 
 namespace kvant {
@@ -39,6 +40,11 @@ struct PathRule {
     return scale >= fast_from ? Path::kFast : Path::kFastTiny;
   }
 };
+
+// Whether INT8 and INT4 codes with this offset need no quotients.
+KVANT_HOST_DEVICE constexpr bool TakesFixed(Format format, float offset) {
+  return IsInteger(format) && FixedOffsets(Info(format).bits).Take(offset);
+}
 
 }  // namespace kvant
 

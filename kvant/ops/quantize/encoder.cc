@@ -66,8 +66,9 @@ void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, in
                                parameters_.inverse() + parameter,
                                parameters_.zero() + parameter,
                                reinterpret_cast<uint8_t*>(codes),
-                               plan_.streaming ? kStreamStores : 0u,
-                               /*shared=*/!by_column_};
+                               plan_.kernels->flags | (plan_.streaming ? kStreamStores : 0u),
+                               /*shared=*/!by_column_,
+                               parameters_.fixed()};
   const auto encode = encoders_[static_cast<int>(op)];
   if (flushes_ && (op == ColumnOp::kDivide || !parameters_.regular())) {
     const FpEnv exact(FpEnv::kDefault);

@@ -157,6 +157,50 @@ TEST(Quantize, TinyElements) {
   }
 }
 
+// Elements around the ties of every code and far beyond the codes, with zero points as far as codes need no quotients,
+// and farther.
+TEST(Quantize, BesideTies) {
+  Rng rng(4);
+  const float kZeros[] = {0, 0.5f, -0.49999997f, 127.25f, -128.25f, 127.250008f, -128.25002f, 55, -55, 1000.5f};
+  const int rounds = SlowMachine() ? 1 : 10;
+  for (const DType dtype : testing::kFloats) {
+    for (const Format format : {Format::kInt8, Format::kInt4}) {
+      for (const float zero : kZeros) {
+        for (int round = 0; round < rounds; ++round) {
+          constexpr int64_t kColumns = 4096;
+          const auto positive = [&] {
+            return std::ldexp(static_cast<float>(testing::Uniform(rng, 1 << 23, 1 << 24)), -30);
+          };
+          QuantizeProblem p;
+          p.format = format;
+          p.has_zero = zero != 0;
+          const bool columns = round % 2 == 1;
+          p.scales = TestTensor(DType::kFloat32, {columns ? kColumns : 1}, rng);
+          p.scales.ForEach([&](int64_t i, uint8_t*) { p.scales.SetFloat(i, positive()); });
+          p.zero_points = TestTensor(DType::kFloat32, {columns ? kColumns : 1}, rng);
+          p.zero_points.ForEach(
+              [&](int64_t i, uint8_t*) { p.zero_points.SetFloat(i, testing::OneIn(rng, 8) ? zero * 0.75f : zero); });
+          p.x = TestTensor(dtype, {4, kColumns}, rng);
+          p.x.ForEach([&](int64_t i, uint8_t*) {
+            const int64_t column = columns ? i % kColumns : 0;
+            const double tie = static_cast<double>(testing::Uniform(rng, -140, 140)) + 0.5;
+            const double sum = testing::OneIn(rng, 50) ? tie * 1e4 : tie;
+            const auto x = static_cast<float>((sum - static_cast<double>(p.zero_points.GetFloat(column))) *
+                                              static_cast<double>(p.scales.GetFloat(column)));
+            const auto nudge = static_cast<uint32_t>(testing::Uniform(rng, -4, 4));
+            p.x.SetFloat(i, std::bit_cast<float>(std::bit_cast<uint32_t>(x) + nudge));
+          });
+          p.axis = -1;
+          p.MakeY(rng);
+          const std::vector<uint8_t> expected = p.Expected();
+          testing::OnEachTarget([&](Target target) { EXPECT_EQ(p.Check(expected, {}), "") << Name(target); });
+          if (HasFailure()) return;
+        }
+      }
+    }
+  }
+}
+
 // Zero by zero is a NaN, anything else by zero saturates, and an FP8 zero keeps its sign unless +0 is added.
 TEST(Quantize, ZerosAndSigns) {
   Rng rng(4);

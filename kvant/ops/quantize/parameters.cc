@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "kvant/rowwise/pieces.h"
+#include "kvant/rowwise/regular.h"
 
 namespace kvant::quantize {
 namespace {
@@ -111,22 +112,28 @@ void Parameters::LoadOne(int64_t index) {
     fill(zero, zeros_);
   }
   regular_ = rule_.Scale(scale) && (zero_ != zeros_ || rule_.Zero(zero));
+  fixed_ = TakesFixed(plan_.format, zero);
   if (!regular_ || plan_.reciprocal) return;
   smallest_ = scale;
   fill(1.0f / scale, inverse_);
 }
 
 void Parameters::Judge(int64_t n) {
-  uint32_t irregular = 0, smallest = UINT32_MAX;
+  uint32_t irregular = 0, beyond = IsInteger(plan_.format) ? 0 : 1, smallest = UINT32_MAX;
+  const FixedOffsets offsets(Info(plan_.format).bits);
   for (int64_t i = 0; i < n; i += kStep) {
     for (int64_t j = i; j < i + kStep; ++j) {
       irregular |= rule_.Scale(scale_[j]) ? 0u : 1u;
       smallest = std::min(smallest, std::bit_cast<uint32_t>(scale_[j]));
     }
     if (zero_ != zeros_) continue;
-    for (int64_t j = i; j < i + kStep; ++j) irregular |= rule_.Zero(zeros_[j]) ? 0u : 1u;
+    for (int64_t j = i; j < i + kStep; ++j) {
+      irregular |= rule_.Zero(zeros_[j]) ? 0u : 1u;
+      beyond |= offsets.Take(zeros_[j]) ? 0u : 1u;
+    }
   }
   regular_ = irregular == 0;
+  fixed_ = beyond == 0;
   if (!regular_ || plan_.reciprocal) return;
   smallest_ = std::bit_cast<float>(smallest);
   for (int64_t i = 0; i < n; i += kStep) {

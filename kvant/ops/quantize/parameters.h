@@ -25,6 +25,8 @@ class Parameters {
   // Whether all of them are Regular, and for division the smallest scale.
   bool regular() const { return regular_; }
   float smallest() const { return smallest_; }
+  // Whether INT8 and INT4 codes need no quotients, where all are Regular.
+  bool fixed() const { return fixed_; }
 
  private:
   void Judge(int64_t n);
@@ -33,7 +35,7 @@ class Parameters {
   const Regular rule_;
   const int64_t shared_room_;
   const float* zero_;
-  bool regular_ = false;
+  bool regular_ = false, fixed_ = false;
   float smallest_ = 0;
   int64_t index_ = -1;
   alignas(64) float scale_[kPanel];
