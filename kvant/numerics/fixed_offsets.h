@@ -10,7 +10,7 @@ struct FixedOffsets {
   explicit constexpr FixedOffsets(int bits) : from(bits == 8 ? -128.25f : -55), to(bits == 8 ? 127.25f : 55) {}
 
   // Not a NaN.
-  constexpr bool Take(float offset) const { return offset >= from && offset <= to; }
+  constexpr bool Take(float offset) const { return (offset >= from) & (offset <= to); }
 };
 
 }  // namespace kvant

@@ -72,6 +72,15 @@ void Repeat(int64_t period, int64_t n, float* numbers) {
   }
 }
 
+bool AllFixed(int bits, const float* zeros, int64_t n) {
+  const FixedOffsets offsets(bits);
+  uint32_t beyond = 0;
+  for (int64_t i = 0; i < n; i += kStep) {
+    for (int64_t j = i; j < i + kStep; ++j) beyond |= offsets.Take(zeros[j]) ? 0u : 1u;
+  }
+  return beyond == 0;
+}
+
 }  // namespace
 
 Parameters::Parameters(const Plan& plan)
@@ -119,26 +128,22 @@ void Parameters::LoadOne(int64_t index) {
 }
 
 void Parameters::Judge(int64_t n) {
-  uint32_t irregular = 0, beyond = IsInteger(plan_.format) ? 0 : 1, smallest = UINT32_MAX;
-  const FixedOffsets offsets(Info(plan_.format).bits);
+  uint32_t irregular = 0, smallest = UINT32_MAX;
   for (int64_t i = 0; i < n; i += kStep) {
     for (int64_t j = i; j < i + kStep; ++j) {
       irregular |= rule_.Scale(scale_[j]) ? 0u : 1u;
       smallest = std::min(smallest, std::bit_cast<uint32_t>(scale_[j]));
     }
     if (zero_ != zeros_) continue;
-    for (int64_t j = i; j < i + kStep; ++j) {
-      irregular |= rule_.Zero(zeros_[j]) ? 0u : 1u;
-      beyond |= offsets.Take(zeros_[j]) ? 0u : 1u;
-    }
+    for (int64_t j = i; j < i + kStep; ++j) irregular |= rule_.Zero(zeros_[j]) ? 0u : 1u;
   }
   regular_ = irregular == 0;
-  fixed_ = beyond == 0;
   if (!regular_ || plan_.reciprocal) return;
   smallest_ = std::bit_cast<float>(smallest);
   for (int64_t i = 0; i < n; i += kStep) {
     for (int64_t j = i; j < i + kStep; ++j) inverse_[j] = 1.0f / scale_[j];
   }
+  fixed_ = IsInteger(plan_.format) && (zero_ != zeros_ || AllFixed(Info(plan_.format).bits, zeros_, n));
 }
 
 }  // namespace kvant::quantize
