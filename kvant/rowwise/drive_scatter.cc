@@ -16,6 +16,11 @@ struct RowSteps {
   int64_t x, y, scale, offset;
 };
 
+RowSteps StepsOf(const RowwisePlan& plan) {
+  const RowScatter& to = *plan.scatter;
+  return {plan.x.rows.step(), to.y.inner.step(), to.scale.inner.step(), to.offset.inner.step()};
+}
+
 void Advance(const RowSteps& by, int64_t rows, RowAddress* at) {
   at->row += rows;
   at->x += by.x * rows;
@@ -28,17 +33,17 @@ void Advance(const RowSteps& by, int64_t rows, RowAddress* at) {
 template <class Io>
 class SingleRows {
  public:
-  explicit SingleRows(const RowwisePlan& plan) : task_(plan) {}
+  explicit SingleRows(const RowwisePlan& plan) : steps_(StepsOf(plan)), task_(plan) {}
 
   FpEnv::Mode env() const { return task_.env(); }
 
-  void Add(RowAddress at, int64_t rows, const RowSteps& steps) {
+  void Add(RowAddress at, int64_t rows) {
     for (; rows > 0; --rows) {
       const auto next = task_.MeasureRow(at, nullptr);
       Finish();
       current_ = next;
       waits_ = true;
-      Advance(steps, 1, &at);
+      Advance(steps_, 1, &at);
     }
   }
 
@@ -47,9 +52,10 @@ class SingleRows {
     waits_ = false;
   }
 
-  void Ask(const RowAddress&, int64_t, const RowSteps&) {}
+  void Ask(const RowAddress&, int64_t) {}
 
  private:
+  const RowSteps steps_;
   RowTask<Io> task_;
   typename RowTask<Io>::Measured current_{};
   bool waits_ = false;
@@ -64,31 +70,32 @@ class BatchedRows {
   }
   explicit BatchedRows(const RowwisePlan& plan)
       : plan_(plan),
+        steps_(StepsOf(plan)),
         task_(plan),
         y_bytes_(plan.format == Format::kInt4 ? plan.columns / 2 : plan.columns),
         param_bytes_(ByteSize(plan.param_dtype)) {}
 
   FpEnv::Mode env() const { return task_.env(); }
 
-  void Add(RowAddress at, int64_t rows, const RowSteps& steps) {
+  void Add(RowAddress at, int64_t rows) {
     while (rows > 0) {
       Batch& batch = batches_[filling_];
       const int n = static_cast<int>(std::min<int64_t>(rows, kShortRowsBatch - batch.rows));
-      if (!asked_) ForEachTable(at, n, steps, Prefetch);
-      batch.Append(at, n, steps);
+      if (!asked_) ForEachTable(at, n, Prefetch);
+      batch.Append(at, n, steps_);
       if (batch.rows == kShortRowsBatch) {
         filling_ ^= 1;
         Encode(batches_[filling_], batch);
       }
       rows -= n;
-      Advance(steps, n, &at);
+      if (rows > 0) Advance(steps_, n, &at);
     }
   }
 
   // Asks for memory that rows will be written to; from then on Add() does not.
-  void Ask(const RowAddress& at, int64_t rows, const RowSteps& steps) {
+  void Ask(const RowAddress& at, int64_t rows) {
     asked_ = true;
-    ForEachTable(at, rows, steps, [](char* first, int64_t n, int64_t bytes, int64_t step) {
+    ForEachTable(at, rows, [](char* first, int64_t n, int64_t bytes, int64_t step) {
       // A read: on a Zen 4, prefetches of pages that it has no translation of changed nothing.
       asm volatile("" : : "r"(*static_cast<const volatile char*>(first)));
       Prefetch(first, n, bytes, step);
@@ -106,38 +113,49 @@ class BatchedRows {
     int first;  // row of the batch
     int rows;
     RowAddress at;
-    RowSteps steps;
   };
   struct Batch {
     int rows = 0;
     int runs = 0;
-    bool together = true;  // all rows of x and of y are as far apart as in the first run
+    bool x_together, y_together;  // all rows are a step apart; else x and y have their addresses
     Run run[kShortRowsBatch];
     const char* x[kShortRowsBatch];
     char* y[kShortRowsBatch];
 
     void Append(const RowAddress& at, int n, const RowSteps& steps) {
-      run[runs++] = {rows, n, at, steps};
-      const Run& head = run[0];
-      together =
-          at.x == head.at.x + rows * head.steps.x && at.y == head.at.y + rows * head.steps.y && (runs == 1 || together);
-      const char* x_row = at.x;
-      char* y_row = at.y;
-      const int end = rows + n;
-      for (int r = rows; r < end; ++r, x_row += steps.x, y_row += steps.y) {
-        x[r] = x_row;
-        y[r] = y_row;
+      const RowAddress& head = run[0].at;
+      if (runs == 0) {
+        x_together = y_together = true;
+      } else {
+        Join(at.x == head.x + rows * steps.x, steps.x, head.x, x, &x_together);
+        Join(at.y == head.y + rows * steps.y, steps.y, head.y, y, &y_together);
       }
-      rows = end;
+      if (!x_together) List(at.x, n, steps.x, x + rows);
+      if (!y_together) List(at.y, n, steps.y, y + rows);
+      run[runs++] = {rows, n, at};
+      rows += n;
+    }
+
+   private:
+    template <class P>
+    static void List(P at, int n, int64_t step, P* rows_at) {
+      for (int r = 0; r < n; ++r, at += step) rows_at[r] = at;
+    }
+    // The first run that is elsewhere: those before it need their addresses too.
+    template <class P>
+    void Join(bool continues, int64_t step, P first, P* rows_at, bool* together) const {
+      if (continues || !*together) return;
+      *together = false;
+      List(first, rows, step, rows_at);
     }
   };
 
   // Calls f(first, n, bytes, step) for n pieces of codes, of scales and of offsets, `step` bytes apart.
   template <class Function>
-  void ForEachTable(const RowAddress& at, int64_t n, const RowSteps& steps, const Function& f) const {
-    f(at.y, n, y_bytes_, steps.y);
-    f(at.scale, n, param_bytes_, steps.scale);
-    if (plan_.asymmetric) f(at.offset, n, param_bytes_, steps.offset);
+  void ForEachTable(const RowAddress& at, int64_t n, const Function& f) const {
+    f(at.y, n, y_bytes_, steps_.y);
+    f(at.scale, n, param_bytes_, steps_.scale);
+    if (plan_.asymmetric) f(at.offset, n, param_bytes_, steps_.offset);
   }
   static void Prefetch(const char* at, int64_t n, int64_t bytes, int64_t step) {
     if (step == bytes) {
@@ -161,17 +179,14 @@ class BatchedRows {
     args.offset = offset;
     args.table = plan_.param_dtype;
     args.flags = plan_.kernels->flags;
-    if (batch.together) {
-      args.x = batch.run[0].at.x;
-      args.x_stride = batch.run[0].steps.x / ByteSize(plan_.x_dtype);
-      args.y = reinterpret_cast<uint8_t*>(batch.run[0].at.y);
-      args.y_stride = batch.run[0].steps.y;
-    } else {
-      args.x_rows = batch.x;
-      args.y_rows = batch.y;
-    }
-    if (batch.together && next.together) {
-      args.prefetch = next.rows == 0 ? nullptr : next.x[0];
+    args.x = batch.run[0].at.x;
+    args.x_stride = steps_.x / ByteSize(plan_.x_dtype);
+    args.y = reinterpret_cast<uint8_t*>(batch.run[0].at.y);
+    args.y_stride = steps_.y;
+    if (!batch.x_together) args.x_rows = batch.x;
+    if (!batch.y_together) args.y_rows = batch.y;
+    if (next.rows != 0 && next.x_together) {
+      args.prefetch = next.run[0].at.x;
     } else if (next.rows == kShortRowsBatch) {
       args.prefetch_rows = next.x;
     }
@@ -183,11 +198,12 @@ class BatchedRows {
     for (int i = 0; i < batch.runs; ++i) {
       Run& run = batch.run[i];
       const int n = std::clamp(done - run.first, 0, run.rows);
-      Store(scale + run.first, n, run.steps.scale, run.at.scale);
-      if (plan_.asymmetric) Store(offset + run.first, n, run.steps.offset, run.at.offset);
+      Store(scale + run.first, n, steps_.scale, run.at.scale);
+      if (plan_.asymmetric) Store(offset + run.first, n, steps_.offset, run.at.offset);
       // From the first row on that the batch left alone, in order: a later one may have the same destination.
-      Advance(run.steps, n, &run.at);
-      for (int r = n; r < run.rows; ++r, Advance(run.steps, 1, &run.at)) {
+      if (n == run.rows) continue;
+      Advance(steps_, n, &run.at);
+      for (int r = n; r < run.rows; ++r, Advance(steps_, 1, &run.at)) {
         task_.EncodeRow(task_.MeasureRow(run.at, nullptr), nullptr);
       }
     }
@@ -207,6 +223,7 @@ class BatchedRows {
   }
 
   const RowwisePlan& plan_;
+  const RowSteps steps_;
   RowTask<DirectIo> task_;
   const int64_t y_bytes_, param_bytes_;
   Batch batches_[2];
@@ -221,7 +238,6 @@ void DriveScatter(const RowwisePlan& plan, int task) {
   const FpEnv env(rows.env());
   const RowMap *x = &plan.x.rows, *y = &to.y.inner, *scale = &to.scale.inner, *offset = &to.offset.inner;
   const bool regular = x->regular() && y->regular() && scale->regular() && offset->regular();
-  const RowSteps steps{x->step(), y->step(), scale->step(), offset->step()};
   const auto at = [&](int64_t update, const ScatterPlace& place, int64_t j) -> RowAddress {
     const int64_t row = update * to.rows_per_update + j;
     return {row, plan.x.data + x->At(row), to.y.At(place, j), to.scale.At(place, j), to.offset.At(place, j)};
@@ -236,11 +252,11 @@ void DriveScatter(const RowwisePlan& plan, int task) {
       const int64_t last = std::min(update + 2 * kAskedUpdates, updates);
       for (next = std::max(next, begin == 0 ? update : update + 1); next < last; ++next) {
         ScatterPlace there;
-        if (to.cut.Takes(task, next, &there)) rows.Ask(at(next, there, 0), asked, steps);
+        if (to.cut.Takes(task, next, &there)) rows.Ask(at(next, there, 0), asked);
       }
     }
     const int64_t at_once = regular ? end - begin : 1;
-    for (int64_t j = begin; j < end; j += at_once) rows.Add(at(update, place, j), at_once, steps);
+    for (int64_t j = begin; j < end; j += at_once) rows.Add(at(update, place, j), at_once);
   });
   rows.Finish();
 }

@@ -60,7 +60,7 @@ struct ShortRowsArgs {
   float* offset;         // [kShortRowsRoom], asymmetric only
   const void* prefetch;  // rows that will be read next, as many and as far apart
   uint32_t flags;
-  // Not null: where each row is, instead of x, y and their strides, and instead of `prefetch`.
+  // Not null: where each row is, instead of x, or y, and its stride, and instead of `prefetch`.
   const char* const* x_rows = nullptr;
   char* const* y_rows = nullptr;
   const char* const* prefetch_rows = nullptr;

@@ -81,7 +81,7 @@ HWY_NOINLINE uint32_t CopiedNarrowRows(ShortRowsArgs a) {
   const size_t n = static_cast<size_t>(a.n), unit = Patterns<In, false>::N();
   const size_t padded = (n + unit - 1) / unit * unit, block = BlockElements<kFormat>();
   const size_t total = padded * static_cast<size_t>(a.rows);
-  if (a.x_rows == nullptr && n == padded && a.x_stride == a.n &&
+  if (a.x_rows == nullptr && a.y_rows == nullptr && n == padded && a.x_stride == a.n &&
       a.y_stride == static_cast<int64_t>(CodeBytes<kFormat>(n)) && total % block == 0) {
     return NarrowRows<In, kFormat, kAsymmetric>(a);
   }
