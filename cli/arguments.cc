@@ -1,5 +1,7 @@
 #include "cli/arguments.h"
 
+#include <cmath>
+
 #include "cli/arguments_bench.h"
 #include "cli/cmd_compare.h"
 #include "cli/cmd_demo.h"
@@ -104,7 +106,11 @@ void AddInspect(CLI::App* root, Run* run) {
   app->add_option("--outliers", o->outlier_factor,
                   "rows count whose largest |x| exceeds K times the median row's; default 5")
       ->option_text("K")
-      ->check(CLI::PositiveNumber);
+      ->check([o](const std::string& text) {
+        double k = 0;
+        const bool legal = CLI::detail::lexical_cast(text, k) && k > 0 && std::isfinite(k);
+        return legal ? std::string() : "expected a positive number, not " + text;
+      });
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);

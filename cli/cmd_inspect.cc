@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "cli/io/message.h"
 #include "cli/values.h"
@@ -24,8 +25,8 @@ struct Facts {
   bool measured = false;
   int64_t finite = 0, nan = 0, inf = 0;
   double min = std::numeric_limits<double>::infinity(), max = -min;
-  double median_row_amax = 0;
-  std::vector<OutlierRow> outliers;  // the largest first
+  std::optional<double> median_row_amax;  // of two rows or more
+  std::vector<OutlierRow> outliers;       // the largest first
 };
 
 constexpr size_t kOutliersInJson = 100;
@@ -136,7 +137,7 @@ void PrintAsJson(const InspectOptions& options, const TensorSet& input, const st
       one["max"] = facts.finite > 0 ? ordered_json(facts.max) : ordered_json();
       one["nan"] = facts.nan;
       one["inf"] = facts.inf;
-      one["median_row_amax"] = facts.median_row_amax;
+      one["median_row_amax"] = facts.median_row_amax ? ordered_json(*facts.median_row_amax) : ordered_json();
       one["outlier_row_count"] = facts.outliers.size();
       ordered_json rows = ordered_json::array();
       for (size_t i = 0; i < std::min(facts.outliers.size(), kOutliersInJson); ++i) {

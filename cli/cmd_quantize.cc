@@ -33,7 +33,7 @@ Status Choose(const QuantizeOptions& options, const TensorSet& input, const Tens
   const QuantizedTensor* const quantized = input.FindQuantized(entry.name);
   const auto& names = options.selection.names;
   if (std::find(names.begin(), names.end(), entry.name) == names.end()) {
-    const bool parameter = entry.name == options.smooth || entry.name == options.group_index;
+    const bool parameter = !entry.name.empty() && (entry.name == options.smooth || entry.name == options.group_index);
     *chosen = IsReal(entry) && !entry.shape.empty() && !input.IsParam(entry.name) && quantized == nullptr && !parameter;
     return {};
   }
@@ -148,6 +148,7 @@ Status RunQuantize(const QuantizeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<TensorSet> input;
   KVANT_RETURN_IF_ERROR(TensorSet::Open(options.input, &input));
+  KVANT_RETURN_IF_ERROR(CheckOutput(options.input, options.output));
   LoadedTensor smooth, group_index;
   if (!options.smooth.empty()) KVANT_RETURN_IF_ERROR(LoadTensor(input->file(), options.smooth, &smooth));
   if (!options.group_index.empty()) KVANT_RETURN_IF_ERROR(LoadTensor(input->file(), options.group_index, &group_index));
@@ -164,7 +165,13 @@ Status RunQuantize(const QuantizeOptions& options) {
       continue;
     }
     if (const Status status = CheckQuantize(tasks[i]); !status.ok()) {
-      return Status(status.code(), TensorError(input->file().name(), entry.name, "{}", status.message()).message());
+      const auto& names = options.selection.names;
+      const bool named = std::find(names.begin(), names.end(), entry.name) != names.end();
+      const std::string& text = status.message();
+      const bool of_shape = text.find(" x.") != std::string::npos || text.find(" x has") != std::string::npos;
+      return Status(status.code(), TensorError(input->file().name(), entry.name, "{}{}", text,
+                                               named || !of_shape ? "" : " (--except NAME leaves a tensor as it is)")
+                                       .message());
     }
     bytes_to_read += BytesToRead(tasks[i], options.block_bytes);
   }

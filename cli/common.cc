@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/io/message.h"
@@ -34,6 +35,12 @@ Status FinishOutput() {
   if (std::fflush(stdout) != 0) return SystemError("standard output", "cannot write", errno);
   if (std::ferror(stdout) != 0) return SystemError("standard output", "cannot write", EIO);
   return {};
+}
+
+Status CheckOutput(const std::string& input, const std::string& output) {
+  std::error_code none;
+  if (!std::filesystem::equivalent(input, output, none)) return {};
+  return FileError(PrintablePath(output), "is the input; give the output another name");
 }
 
 Table::Table(std::vector<std::string> headings) : headings_(std::move(headings)) {

@@ -29,6 +29,9 @@ void PrintJson(const nlohmann::ordered_json& document);
 // Fails with kUnavailable if standard output did not take everything.
 Status FinishOutput();
 
+// Fails if a command would replace the file that it reads by what it makes of it.
+Status CheckOutput(const std::string& input, const std::string& output);
+
 // Columns that line up: the first ones to the left, numbers to the right.
 class Table {
  public:

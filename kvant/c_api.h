@@ -190,8 +190,8 @@ KVANT_API kvant_status kvant_infer_quantize(const kvant_quantize_args* args, kva
 typedef struct kvant_dequantize_args {
   size_t struct_size;
   const DLTensor* y;       // codes, as kvant_dynamic_quant writes them
-  const DLTensor* scale;   // float32, shape by quant_mode
-  const DLTensor* offset;  // optional, float32, shape of scale
+  const DLTensor* scale;   // float32 | float16 | bfloat16, shape by quant_mode
+  const DLTensor* offset;  // optional, dtype and shape of scale
   kvant_format dst_type;   // the format of the codes
   kvant_quant_mode quant_mode;
   int64_t group_size;

@@ -15,6 +15,7 @@ import numpy as np
 import bench_peers as peers
 import torch
 from bench_peers import Call, kvant_abi
+from formulas import formula, static_formula
 
 SHAPES = [(1, 8, 128), (8, 8, 128), (64, 8, 128), (4096, 8, 128), (64, 1, 4096)]
 # What is written, and with how many elements to a scale.
@@ -61,16 +62,16 @@ def cell(shape: tuple[int, int, int], kind: str) -> dict[str, float]:
         scales = np.full(dim, 0.05, np.float32)
         fields = {"self": codes, "quant_scales": scales, "quant_axis": -1, "round_mode": "rint", **where}
         mine = prepared("quant_scatter_in_place", "kvant_quant_scatter_args", **fields)
-        scale = torch.from_numpy(scales)
+        scale, quantize_static = torch.from_numpy(scales), static_formula("int8")
 
         def make(t: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            return ((t.float() / scale).round().clamp(-128, 127).to(torch.int8),)
+            return quantize_static(t, scale)
 
     else:
         tables = {"var_scale": np.zeros(params, np.float32), "var_offset": np.zeros(params, np.float32)}
         struct = "kvant_dynamic_quant_update_scatter_args"
         mine = prepared("dynamic_quant_update_scatter", struct, var=codes, group_size=group, **tables, **where)
-        quantize = peers.formula(dst, False)
+        quantize = formula(dst, False)
 
         def make(t: torch.Tensor) -> tuple[torch.Tensor, ...]:
             y, s, o = quantize(t.unflatten(-1, (-1, group)) if group else t)

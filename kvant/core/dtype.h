@@ -18,11 +18,22 @@
   X(kFloat8E4M3FN, "float8_e4m3fn", 1) \
   X(kFloat8E5M2, "float8_e5m2", 1)
 
+// What scatter_update moves and errors name, but nothing computes with.
+#define KVANT_OTHER_DTYPE_LIST(X) \
+  X(kBool, "bool", 1)             \
+  X(kInt16, "int16", 2)           \
+  X(kUInt16, "uint16", 2)         \
+  X(kUInt32, "uint32", 4)         \
+  X(kUInt64, "uint64", 8)         \
+  X(kFloat64, "float64", 8)       \
+  X(kComplex64, "complex64", 8)   \
+  X(kComplex128, "complex128", 16)
+
 namespace kvant {
 
 enum class DType : uint8_t {
 #define KVANT_ROW(id, name, bytes) id,
-  KVANT_DTYPE_LIST(KVANT_ROW)
+  KVANT_DTYPE_LIST(KVANT_ROW) KVANT_OTHER_DTYPE_LIST(KVANT_ROW)
 #undef KVANT_ROW
 };
 
@@ -32,7 +43,7 @@ constexpr int64_t ByteSize(DType dtype) {
 #define KVANT_ROW(id, name, bytes) \
   case DType::id:                  \
     return bytes;
-    KVANT_DTYPE_LIST(KVANT_ROW)
+    KVANT_DTYPE_LIST(KVANT_ROW) KVANT_OTHER_DTYPE_LIST(KVANT_ROW)
 #undef KVANT_ROW
   }
   return 0;
@@ -44,7 +55,7 @@ constexpr std::string_view Name(DType dtype) {
 #define KVANT_ROW(id, name, bytes) \
   case DType::id:                  \
     return name;
-    KVANT_DTYPE_LIST(KVANT_ROW)
+    KVANT_DTYPE_LIST(KVANT_ROW) KVANT_OTHER_DTYPE_LIST(KVANT_ROW)
 #undef KVANT_ROW
   }
   return "unknown";

@@ -31,7 +31,7 @@ std::string Text(const IndexFault& f) {
       return fmt::format("group_index[{}] is {}, but group_index[{}] is {}: cumulative end rows cannot decrease",
                          f.position, f.value, f.position - 1, f.bound);
     case FaultKind::kEndsShort:
-      return fmt::format("group_index ends at {}, {}", f.value, XHas(f.rows));
+      return fmt::format("group_index[{}] is {}, the last end, {}", f.position, f.value, XHas(f.rows));
     case FaultKind::kEndsEmpty:
       return fmt::format("group_index is empty, {}", XHas(f.rows));
     case FaultKind::kCountNegative:

@@ -77,8 +77,8 @@ TYPED_TEST(RowGroupsOf, NamesTheFirstBadPosition) {
       {{3, 2, 13},
        12,
        "dynamic_quant: group_index[1] is 2, but group_index[0] is 3: cumulative end rows cannot decrease"},
-      {{3, 10}, 12, "dynamic_quant: group_index ends at 10, but x has 12 rows"},
-      {{0, 0}, 1, "dynamic_quant: group_index ends at 0, but x has 1 row"},
+      {{3, 10}, 12, "dynamic_quant: group_index[1] is 10, the last end, but x has 12 rows"},
+      {{0, 0}, 1, "dynamic_quant: group_index[1] is 0, the last end, but x has 1 row"},
       {{1}, 0, "dynamic_quant: group_index[0] is 1, outside the 0..0 rows of x"},
       {{}, 12, "dynamic_quant: group_index is empty, but x has 12 rows"},
   };

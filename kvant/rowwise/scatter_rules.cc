@@ -3,6 +3,8 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <string>
 
 namespace kvant {
@@ -95,6 +97,33 @@ TensorSpec TableSpec(const ConstTensorView& var, int64_t h, int64_t group_size) 
   for (int d = 0; d < var.rank() - 1; ++d) spec.shape[spec.rank++] = var.shape(d);
   if (group_size != 0) spec.shape[spec.rank++] = h / group_size;
   return spec;
+}
+
+ConstTensorView WithDimension(const ConstTensorView& t, int d) {
+  std::array<int64_t, kMaxRank> shape{}, strides{};
+  const int rank = t.rank() + 1;
+  for (int i = 0, from = 0; i < rank; ++i) {
+    shape[i] = i == d ? 1 : t.shape(from);
+    strides[i] = i == d ? 0 : t.stride(from++);
+  }
+  const auto count = static_cast<size_t>(rank);
+  ConstTensorView more(t.data(), t.dtype(), std::span(shape).first(count), std::span(strides).first(count));
+  more.set_device(t.device());
+  return more;
+}
+
+TensorView CanonicalTable(const ConstTensorView& var, const TensorView& table, bool only_scales) {
+  const int rank = var.rank();
+  if (!table.present() || rank < 3 || table.rank() > rank || rank > kMaxRank) return table;
+  ConstTensorView canonical = table;
+  if (table.rank() == rank - 2 && var.shape(-2) == 1) canonical = WithDimension(table, rank - 2);
+  if (only_scales && table.rank() == rank && table.shape(-1) == 1) {
+    const auto count = static_cast<size_t>(rank - 1);
+    canonical = ConstTensorView(table.data(), table.dtype(), table.shape().first(count), table.strides().first(count));
+  }
+  TensorView writable(table.data(), canonical.dtype(), canonical.shape(), canonical.strides());
+  writable.set_device(table.device());
+  return writable;
 }
 
 Status CheckPackedCache(std::string_view op, NamedTensor var, Format format) {

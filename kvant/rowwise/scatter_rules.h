@@ -29,6 +29,13 @@ Status CheckScatter(const ScatterInputs& in, ScatterGeometry* geometry);
 // The shape of the scales of a cache of codes whose rows have h elements.
 TensorSpec TableSpec(const ConstTensorView& var, int64_t h, int64_t group_size);
 
+// With one more dimension of extent 1 before dimension d.
+ConstTensorView WithDimension(const ConstTensorView& t, int d);
+
+// A table of a cache without groups as its shape is meant, var.shape[:-1]: [B, S] is taken for var [B, S, 1, H], and
+// where there are only scales one more dimension of extent 1 at the end.
+TensorView CanonicalTable(const ConstTensorView& var, const TensorView& table, bool only_scales);
+
 // A cache of packed codes is contiguous along its last dimension.
 Status CheckPackedCache(std::string_view op, NamedTensor var, Format format);
 

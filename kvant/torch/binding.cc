@@ -35,6 +35,14 @@ const auto& KnownDtypes() {
       {aoti_torch_dtype_int64(), DType::kInt64},
       {aoti_torch_dtype_float8_e4m3fn(), DType::kFloat8E4M3FN},
       {aoti_torch_dtype_float8_e5m2(), DType::kFloat8E5M2},
+      {aoti_torch_dtype_float64(), DType::kFloat64},
+      {aoti_torch_dtype_int16(), DType::kInt16},
+      {aoti_torch_dtype_uint16(), DType::kUInt16},
+      {aoti_torch_dtype_uint32(), DType::kUInt32},
+      {aoti_torch_dtype_uint64(), DType::kUInt64},
+      {aoti_torch_dtype_bool(), DType::kBool},
+      {aoti_torch_dtype_complex64(), DType::kComplex64},
+      {aoti_torch_dtype_complex128(), DType::kComplex128},
   };
   return known;
 }

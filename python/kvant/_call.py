@@ -1,8 +1,11 @@
 """What every wrapper does around its operator: errors as Python's, and no silent gradient."""
 
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.autograd.graph import increment_version
 
 _ERRORS: dict[str, type[Exception]] = {
     "ValueError": ValueError,
@@ -13,15 +16,55 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
-def call(op: Any, *args: Any) -> Any:
-    """Runs an operator of torch.ops.kvant; its RuntimeErrors become the exceptions that they name."""
+Written = Sequence[torch.Tensor | None]
+
+
+def _name(op: Any) -> str:
+    return str(op.name()).removeprefix("kvant::").removesuffix(".default")
+
+
+def _check_writable(op: Any, tensors: Written) -> None:
+    """As for torch's own in-place operators, whose gradients these do not have."""
+    eager = not torch.compiler.is_compiling()
+    for t in tensors:
+        if t is None:
+            continue
+        if t.requires_grad and torch.is_grad_enabled():
+            raise RuntimeError(
+                f"{_name(op)}: a tensor that requires grad would be overwritten, and kvant has no gradients; work "
+                "under torch.no_grad(), or on its detach()"
+            )
+        if eager and t.is_inference() and not torch.is_inference_mode_enabled():
+            raise RuntimeError(f"{_name(op)}: an inference tensor would be overwritten outside torch.inference_mode()")
+
+
+def _check_given(op: Any, args: tuple[Any, ...]) -> None:
+    for argument, value in zip(op._schema.arguments, args, strict=False):
+        if value is None and str(argument.type) == "Tensor":
+            raise TypeError(f"{_name(op)}: {argument.name} is None, expected a Tensor")
+
+
+def call(op: Any, *args: Any, names: dict[str, str] | None = None, writes: Written = ()) -> Any:
+    """Runs an operator of torch.ops.kvant; its RuntimeErrors become the exceptions that they name.
+
+    `names`: arguments that the caller knows by other names than the core. `writes`: tensors that it changes; autograd
+    is told, so that a backward pass which needs what they held before raises.
+    """
+    if writes:
+        _check_writable(op, writes)
     try:
-        return op(*args)
+        result = op(*args)
+        if writes and not torch.compiler.is_compiling():
+            increment_version([t for t in writes if t is not None and not t.is_inference()])
+        return result
     except RuntimeError as error:
         text = str(error)
         name, _, message = text.partition(": ")
         if name in _ERRORS:
+            for core, here in (names or {}).items():
+                message = re.sub(rf"(?<![\w.]){core}\b", here, message)
             raise _ERRORS[name](message) from None
+        _check_given(op, args)
         if "Expected a value of type" in text:
             raise TypeError(text.partition("\n")[0]) from None
         raise

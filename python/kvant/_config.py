@@ -14,6 +14,8 @@ __version__ = version("kvant")
 def get_include() -> str:
     """The folder for a C++ compiler's -I: `#include "kvant/kvant.h"` works with it.
 
+    >>> from pathlib import Path
+    >>> from kvant import get_include
     >>> (Path(get_include()) / "kvant" / "kvant.h").exists()
     True
     """
@@ -23,6 +25,8 @@ def get_include() -> str:
 def get_cmake_path() -> str:
     """The folder of kvantConfig.cmake, for `cmake -Dkvant_DIR=...` and find_package(kvant).
 
+    >>> from pathlib import Path
+    >>> from kvant import get_cmake_path
     >>> (Path(get_cmake_path()) / "kvantConfig.cmake").exists()
     True
     """
@@ -32,6 +36,7 @@ def get_cmake_path() -> str:
 def show_config() -> str:
     """The version, the SIMD targets of this machine, the one in use, and the torch that is loaded.
 
+    >>> from kvant import show_config
     >>> print(show_config().splitlines()[0].split()[0])
     kvant
     """

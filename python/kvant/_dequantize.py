@@ -17,6 +17,7 @@ from kvant._codes import (
 )
 
 _ops = torch.ops.kvant
+_OUT = {"x": "out"}
 
 
 def dequantize(
@@ -57,7 +58,8 @@ def dequantize(
     code = format_code(dst_type)
     mode = quant_mode_code(quant_mode)
     if out is not None:
-        call(_ops.dequantize_out.default, y, scale, offset, out, code, mode, group_size, negate_offset)
+        numbers = (code, mode, group_size, negate_offset)
+        call(_ops.dequantize_out.default, y, scale, offset, out, *numbers, names=_OUT, writes=(out,))
         return out
     number = dtype_code(dtype)
     x: Tensor = call(_ops.dequantize.default, y, scale, offset, code, mode, group_size, number, negate_offset)
@@ -111,7 +113,7 @@ def dequantize_gather(
     tables = (var, var_scale, var_offset, indices)
     numbers = (code, axis, length, group_size, mode, policy)
     if out is not None:
-        call(_ops.dequantize_gather_out.default, *tables, out, *numbers, negate_offset)
+        call(_ops.dequantize_gather_out.default, *tables, out, *numbers, negate_offset, names=_OUT, writes=(out,))
         return out
     x: Tensor = call(_ops.dequantize_gather.default, *tables, *numbers, dtype_code(dtype), negate_offset)
     return no_gradient(x, *tables) if x.requires_grad else x
@@ -128,7 +130,7 @@ def pack_int4(codes: Tensor, *, as_int32: bool = False, out: Tensor | None = Non
     tensor([241], dtype=torch.uint8)
     """
     if out is not None:
-        call(_ops.pack_int4_out.default, codes, out)
+        call(_ops.pack_int4_out.default, codes, out, writes=(out,))
         return out
     packed: Tensor = call(_ops.pack_int4.default, codes, as_int32)
     return packed
@@ -144,7 +146,7 @@ def unpack_int4(packed: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([ 1, -1], dtype=torch.int8)
     """
     if out is not None:
-        call(_ops.unpack_int4_out.default, packed, out)
+        call(_ops.unpack_int4_out.default, packed, out, writes=(out,))
         return out
     codes: Tensor = call(_ops.unpack_int4.default, packed)
     return codes

@@ -109,7 +109,8 @@ def dynamic_quant(
     mode = quant_mode_code(quant_mode)
     if out is not None:
         y, scale, offset = _results(out, symmetric)
-        call(_into, x, smooth_scales, group_index, y, scale, offset, code, mode, group_size, dst_type_max)
+        numbers = (code, mode, group_size, dst_type_max)
+        call(_into, x, smooth_scales, group_index, y, scale, offset, *numbers, writes=(y, scale, offset))
         return (y, scale) if offset is None else (y, scale, offset)
     if symmetric:
         y, scale = call(_symmetric, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)

@@ -3,19 +3,49 @@
 Which arguments are legal is the core's business; what is wrong there fails when the graph runs.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import torch
 from torch import Tensor
-from torch.library import register_fake
 
 from kvant._codes import DTYPE_OF_NUMBER, INT4_BYTES, INT4_WORDS, STORAGE
 
 
+def _check_devices(name: str, given: dict[str, Any]) -> None:
+    """Tensors without memory cannot be mixed with others: torch would ask for shapes and compute nothing."""
+    tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
+    meta = [key for key, t in tensors.items() if t.is_meta]
+    if meta and len(meta) < len(tensors):
+        other = next(key for key, t in tensors.items() if not t.is_meta)
+        raise ValueError(f"{name}: {meta[0]} is on meta, but {other} is on {tensors[other].device}")
+
+
+def register_fake(op: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    name = op.removeprefix("kvant::")
+
+    def register(f: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(f)
+        def checked(*args: Any, **kwargs: Any) -> Any:
+            arguments = getattr(torch.ops.kvant, name).default._schema.arguments
+            _check_devices(name, dict(zip((a.name for a in arguments), args, strict=False)) | kwargs)
+            return f(*args, **kwargs)
+
+        torch.library.register_fake(op, checked)
+        return f
+
+    return register
+
+
+def _divided(x: Tensor, count: int) -> tuple[int, ...]:
+    """The shape with the last dimension divided, where that is legal; what is not fails when it runs."""
+    return tuple(x.shape) if count < 1 or x.dim() == 0 else (*x.shape[:-1], x.shape[-1] // count)
+
+
 def _codes(x: Tensor, dst_type: int) -> Tensor:
-    dtype, count = STORAGE[dst_type]
-    shape = x.shape if count == 1 else (*x.shape[:-1], x.shape[-1] // count)
-    return x.new_empty(shape, dtype=dtype)
+    dtype, count = STORAGE.get(dst_type, STORAGE[1])
+    return x.new_empty(_divided(x, count), dtype=dtype)
 
 
 def _params(x: Tensor, quant_mode: int, group_size: int) -> Tensor:
@@ -23,16 +53,14 @@ def _params(x: Tensor, quant_mode: int, group_size: int) -> Tensor:
     if quant_mode == 1:
         shape = (1,)
     elif quant_mode == 2:
-        shape = (*x.shape[:-2], x.shape[-1])
+        shape = (*x.shape[:-2], *x.shape[-1:])
     else:
-        shape = tuple(x.shape[:-1])
-        if group_size != 0:
-            shape = (*shape, x.shape[-1] // group_size)
+        shape = tuple(x.shape[:-1]) if group_size == 0 else _divided(x, group_size)
     return x.new_empty(shape, dtype=torch.float32)
 
 
 def _unpacked(y: Tensor, dst_type: int) -> tuple[int, ...]:
-    if dst_type not in (INT4_BYTES, INT4_WORDS):
+    if dst_type not in (INT4_BYTES, INT4_WORDS) or y.dim() == 0:
         return tuple(y.shape)
     return (*y.shape[:-1], y.shape[-1] * (8 if y.dtype == torch.int32 else 2))
 
@@ -138,7 +166,7 @@ def _(
     dtype: int = 6,
     negate_offset: bool = False,
 ) -> Tensor:
-    return y.new_empty(_unpacked(y, dst_type), dtype=DTYPE_OF_NUMBER[dtype])
+    return y.new_empty(_unpacked(y, dst_type), dtype=DTYPE_OF_NUMBER.get(dtype, torch.float32))
 
 
 @register_fake("kvant::pack_int4")
@@ -183,12 +211,14 @@ def _(
     negate_offset: bool = False,
 ) -> Tensor:
     shape = list(_unpacked(var, dst_type))
+    if not (indices.dim() > 0 and -len(shape) <= axis < len(shape)):
+        return var.new_empty(tuple(shape), dtype=DTYPE_OF_NUMBER.get(dtype, torch.float32))
     shape[0] = indices.shape[0]
     if index_mode == 2:
         del shape[axis]
     else:
-        shape[axis] = length
-    return var.new_empty(shape, dtype=DTYPE_OF_NUMBER[dtype])
+        shape[axis] = max(length, 0)
+    return var.new_empty(tuple(shape), dtype=DTYPE_OF_NUMBER.get(dtype, torch.float32))
 
 
 @register_fake("kvant::dequant_swiglu_quant")
@@ -208,8 +238,8 @@ def _(
     glu_bias: float = 1.0,
     activate_left: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    y = x.new_empty((*x.shape[:-1], x.shape[-1] // 2), dtype=STORAGE[dst_type][0])
-    return y, x.new_empty(x.shape[:-1], dtype=torch.float32)
+    y = x.new_empty(_divided(x, 2), dtype=STORAGE.get(dst_type, STORAGE[1])[0])
+    return y, x.new_empty(tuple(x.shape[:-1]), dtype=torch.float32)
 
 
 @register_fake("kvant::_no_gradient")
@@ -240,4 +270,4 @@ for _name in (
     "scatter_update_",
     "unpack_int4_out",
 ):
-    register_fake(f"kvant::{_name}", _writes)
+    register_fake(f"kvant::{_name}")(_writes)

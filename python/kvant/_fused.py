@@ -58,7 +58,11 @@ def dynamic_quant_update_scatter_(
     >>> var[0, 1], scale, offset
     (tensor([-128,  -28,   72,  127], dtype=torch.int8), tensor([[0.0000, 0.0100]]), tensor([[   0., -128.]]))
     """
+    if second is not None and len(second) != 4:
+        text = f"second has {len(second)} tensors, expected (var, var_scale, var_offset, updates)"
+        raise ValueError(f"dynamic_quant_update_scatter_: {text}")
     other = (None, None, None, None) if second is None else second
+    written = (var, var_scale, var_offset, *other[:3])
     numbers = (
         format_code(dst_type),
         axis,
@@ -66,5 +70,6 @@ def dynamic_quant_update_scatter_(
         index_mode_code(index_mode),
         index_policy_code(index_policy),
     )
-    call(_in_place, var, var_scale, var_offset, indices, updates, smooth_scales, *other, *numbers, negate_offset)
+    inputs = (var, var_scale, var_offset, indices, updates, smooth_scales, *other)
+    call(_in_place, *inputs, *numbers, negate_offset, writes=written)
     return (var, var_scale, var_offset) if second is None else (var, var_scale, var_offset, *second[:3])

@@ -19,7 +19,7 @@ def counts_from_ends(ends: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([2, 0, 3])
     """
     if out is not None:
-        call(_ops.counts_from_ends_out.default, ends, out)
+        call(_ops.counts_from_ends_out.default, ends, out, writes=(out,))
         return out
     counts: Tensor = call(_ops.counts_from_ends.default, ends)
     return counts
@@ -36,7 +36,7 @@ def ends_from_counts(counts: Tensor, *, out: Tensor | None = None) -> Tensor:
     tensor([2, 2, 5])
     """
     if out is not None:
-        call(_ops.ends_from_counts_out.default, counts, out)
+        call(_ops.ends_from_counts_out.default, counts, out, writes=(out,))
         return out
     ends: Tensor = call(_ops.ends_from_counts.default, counts)
     return ends

@@ -32,7 +32,8 @@ def row_minmax(
     mode = quant_mode_code(quant_mode)
     if out is not None:
         low, high = out
-        call(_ops.row_minmax_out.default, x, smooth_scales, group_index, low, high, mode, group_size)
+        inputs = (x, smooth_scales, group_index)
+        call(_ops.row_minmax_out.default, *inputs, low, high, mode, group_size, writes=(low, high))
         return low, high
     low, high = call(_ops.row_minmax.default, x, smooth_scales, group_index, mode, group_size)
     return (
@@ -60,7 +61,7 @@ def row_amax(
     """
     mode = quant_mode_code(quant_mode)
     if out is not None:
-        call(_ops.row_amax_out.default, x, smooth_scales, group_index, out, mode, group_size)
+        call(_ops.row_amax_out.default, x, smooth_scales, group_index, out, mode, group_size, writes=(out,))
         return out
     amax: Tensor = call(_ops.row_amax.default, x, smooth_scales, group_index, mode, group_size)
     return no_gradient(amax, x, smooth_scales) if amax.requires_grad else amax
@@ -86,7 +87,7 @@ def params_from_minmax(
     code = format_code(dst_type)
     if out is not None:
         scale, offset = out
-        call(_ops.params_from_minmax_out.default, min, max, scale, offset, code, dst_type_max)
+        call(_ops.params_from_minmax_out.default, min, max, scale, offset, code, dst_type_max, writes=(scale, offset))
         return scale, offset
     scale, offset = call(_ops.params_from_minmax.default, min, max, code, dst_type_max)
     return (no_gradient(scale, min, max), no_gradient(offset, min, max)) if scale.requires_grad else (scale, offset)
@@ -105,7 +106,7 @@ def params_from_amax(
     """
     code = format_code(dst_type)
     if out is not None:
-        call(_ops.params_from_amax_out.default, amax, out, code, dst_type_max)
+        call(_ops.params_from_amax_out.default, amax, out, code, dst_type_max, writes=(out,))
         return out
     scale: Tensor = call(_ops.params_from_amax.default, amax, code, dst_type_max)
     return no_gradient(scale, amax) if scale.requires_grad else scale
@@ -136,7 +137,7 @@ def quantize_with_params(
     mode = quant_mode_code(quant_mode)
     if out is not None:
         into = _ops.quantize_with_params_out.default
-        call(into, x, scale, offset, smooth_scales, group_index, out, code, mode, group_size)
+        call(into, x, scale, offset, smooth_scales, group_index, out, code, mode, group_size, writes=(out,))
         return out
     op = _ops.quantize_with_params.default
     y: Tensor = call(op, x, scale, offset, smooth_scales, group_index, code, mode, group_size)

@@ -8,6 +8,7 @@ from kvant._codes import Format, RoundMode, format_code, round_mode_code
 
 _functional = torch.ops.kvant.quantize.default
 _into = torch.ops.kvant.quantize_out.default
+_NAMES = {"scales": "quant_scales", "zero_points": "quant_zero_points"}
 
 
 def quantize(
@@ -49,7 +50,9 @@ def quantize(
     code = format_code(dst_type)
     rounding = round_mode_code(round_mode)
     if out is not None:
-        call(_into, x, quant_scales, quant_zero_points, out, code, axis, rounding, reciprocal_scale)
+        numbers = (code, axis, rounding, reciprocal_scale)
+        call(_into, x, quant_scales, quant_zero_points, out, *numbers, names=_NAMES, writes=(out,))
         return out
-    y: Tensor = call(_functional, x, quant_scales, quant_zero_points, code, axis, rounding, reciprocal_scale)
+    inputs = (x, quant_scales, quant_zero_points)
+    y: Tensor = call(_functional, *inputs, code, axis, rounding, reciprocal_scale, names=_NAMES)
     return no_gradient(y, x, quant_scales, quant_zero_points) if y.requires_grad else y

@@ -93,7 +93,7 @@ def scatter_update_(
              [1., 1.]]])
     """
     mode = index_mode_code(index_mode)
-    call(_update_in_place, self, indices, updates, axis, mode, index_policy_code(index_policy))
+    call(_update_in_place, self, indices, updates, axis, mode, index_policy_code(index_policy), writes=(self,))
     return self
 
 
@@ -185,7 +185,8 @@ def quant_scatter_(
     mode = index_mode_code(index_mode)
     policy = index_policy_code(index_policy)
     numbers = (code, axis, quant_axis, rounding, mode, policy)
-    call(_quant_in_place, self, indices, updates, quant_scales, quant_zero_points, *numbers, reciprocal_scale)
+    inputs = (self, indices, updates, quant_scales, quant_zero_points)
+    call(_quant_in_place, *inputs, *numbers, reciprocal_scale, writes=(self,))
     return self
 
 

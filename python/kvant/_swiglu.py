@@ -82,7 +82,7 @@ def dequant_swiglu_quant(
     attributes = (clamp_limit, glu_alpha, glu_bias, activate_left)
     if out is not None:
         y, scale = out
-        call(_into, *inputs, y, scale, *numbers, *attributes)
+        call(_into, *inputs, y, scale, *numbers, *attributes, writes=(y, scale))
         return y, scale
     y, scale = call(_functional, *inputs, *numbers, *attributes)
     return y, no_gradient(scale, *inputs) if scale.requires_grad else scale

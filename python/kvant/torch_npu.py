@@ -57,12 +57,12 @@ if hasattr(torch, "quint4x2"):
 _ops = torch.ops.kvant
 
 
-def _code(dst_type: DstType | None, default: DstType = 1) -> int:
+def _code(dst_type: DstType | None, default: DstType = 1, name: str = "dst_type") -> int:
     value = default if dst_type is None else dst_type
     code = _DTYPES.get(value) if isinstance(value, torch.dtype) else value
     if code not in STORAGE or isinstance(code, bool):
         known = "1, 16, 23, 24, 285, 290, 291, 292, torch.int8, torch.quint4x2, torch.float8_e5m2, torch.float8_e4m3fn"
-        raise ValueError(f"dst_type is {dst_type!r}, expected one of {known}")
+        raise ValueError(f"{name} is {dst_type!r}, expected one of {known}")
     return code
 
 
@@ -180,7 +180,7 @@ def npu_quant_scatter_(
     numbers = _quant_scatter_numbers(
         "npu_quant_scatter_", self, indices, axis, quant_axis, reduce, dst_type, round_mode
     )
-    call(_ops.quant_scatter_.default, self, indices, updates, quant_scales, quant_zero_points, *numbers)
+    call(_ops.quant_scatter_.default, self, indices, updates, quant_scales, quant_zero_points, *numbers, writes=(self,))
     return self
 
 
@@ -194,7 +194,7 @@ def scatter_update(self: Tensor, indices: Tensor, updates: Tensor, axis: int) ->
 @_also(input="self", data="self")
 def scatter_update_(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
     """`scatter_update` into self, which is returned: `kvant.scatter_update_`."""
-    call(_ops.scatter_update_.default, self, indices, updates, axis, _index_mode(indices))
+    call(_ops.scatter_update_.default, self, indices, updates, axis, _index_mode(indices), writes=(self,))
     return self
 
 
@@ -208,7 +208,10 @@ def npu_quantize(
     div_mode: bool = True,
 ) -> Tensor:
     """cast(self / scales + zero_points), without div_mode cast(self * scales + zero_points): `kvant.quantize`."""
-    y: Tensor = call(_ops.quantize.default, self, scales, zero_points, _code(dtype), axis, 0, not div_mode)
+    if dtype is None:
+        raise TypeError("npu_quantize: dtype is None, expected the dtype or number of a format, as torch.int8")
+    code = _code(dtype, name="dtype")
+    y: Tensor = call(_ops.quantize.default, self, scales, zero_points, code, axis, 0, not div_mode, names={"x": "self"})
     return no_gradient(y, self, scales, zero_points) if y.requires_grad else y
 
 

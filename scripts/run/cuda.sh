@@ -56,4 +56,16 @@ bench_cuda() {
   build cuda kvant_cuda_bench
   mkdir -p build/speed
   build/cuda/kvant_cuda_bench "$@" --json build/speed/cuda.json | tee build/speed/cuda.md
+  if python3 -c 'import torch, triton; assert torch.cuda.is_available()' 2>/dev/null; then
+    note "beside torch.compile and Triton"
+    python3 scripts/bench_cuda_peers.py build/speed/cuda.json --json build/speed/cuda_peers.json |
+      tee build/speed/cuda_peers.md
+  else
+    note "beside torch.compile and Triton: skipped: no PyTorch with CUDA and Triton"
+  fi
+  if python3 -c 'import matplotlib' 2>/dev/null; then
+    python3 scripts/plot_cuda.py build/speed/cuda.json build/speed/cuda_peers.json build/speed/cuda.svg
+  else
+    note "plot: skipped: no matplotlib; with it: python3 scripts/plot_cuda.py"
+  fi
 }

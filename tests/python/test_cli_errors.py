@@ -25,6 +25,7 @@ def files(tmp_path: Path) -> Path:
     save(tmp_path / "b.safetensors", {"x": x.T.copy().astype(BF16)})
     save(tmp_path / "ends.safetensors", {"e": np.array([2, 1]), "w": np.ones((2, 6), np.float32)})
     kvant("quantize", tmp_path / "in.safetensors", "-o", tmp_path / "q.safetensors", "--tensor", "x", "--dst", "int4")
+    save(tmp_path / "odd.safetensors", {"odd": np.ones((2, 3), np.float32)})
     np.save(tmp_path / "x.npy", x)
     (tmp_path / "empty.safetensors").touch()
     return tmp_path
@@ -42,6 +43,11 @@ CASES = [
     ("quantize F/in.safetensors -o F/o.safetensors --threads 0", r"quantize: --threads: Value 0 not in range .*"),
     ("quantize F/in.safetensors -o F/o.safetensors --threads x", r"quantize: .*--threads.*x.*"),
     ("quantize F/in.safetensors -o F/o.safetensors --block-bytes -1", r"quantize: --block-bytes: .*"),
+    ("inspect F/in.safetensors --outliers nan", r"inspect: --outliers: expected a positive number, not nan .*"),
+    ("inspect F/in.safetensors --outliers -1", r"inspect: --outliers: expected a positive number, not -1 .*"),
+    ("quantize F/in.safetensors -o F/in.safetensors", r"F/in.safetensors: is the input; give the output another name"),
+    ("quantize F/odd.safetensors -o F/o.safetensors --dst int4", r"F/odd.safetensors: tensor 'odd': .* is 3, int4 packs "
+     r"pairs and needs an even one \(--except NAME leaves a tensor as it is\)"),
     ("quantize F/in.safetensors -o F/o.safetensors --fast", r"quantize: .*--fast.*"),
     ("quantize F/none.safetensors -o F/o.safetensors", r"F/none.safetensors: cannot open: No such file or directory"),
     ("quantize F -o F/o.safetensors", r"F: .*"),
@@ -60,9 +66,10 @@ CASES = [
     ("quantize F/q.safetensors -o F/o.safetensors --tensor x.scale", r"F/q.safetensors: tensor 'x.scale': is the scale "
      r"or offset of a quantized tensor"),
     ("quantize F/in.safetensors -o F/o.safetensors --mode perchannel", r"F/in.safetensors: tensor 'v': dynamic_quant: "
-     r".*perchannel needs at least 2"),
+     r".*perchannel needs at least 2 \(--except NAME leaves a tensor as it is\)"),
     ("quantize F/in.safetensors -o F/o.safetensors --group-size 4", r"F/in.safetensors: tensor '.': dynamic_quant: "
-     r"group_size is 4, which does not divide x.shape\[-1\] = 6"),
+     r"group_size is 4, which does not divide x.shape\[-1\] = 6 "
+     r"\(--except NAME leaves a tensor as it is\)"),
     ("quantize F/in.safetensors -o F/o.safetensors --dst-type-max 3", r"F/in.safetensors: tensor '.': dynamic_quant: "
      r"dst_type_max is 3, but dst_type is int8: it is for hifloat8"),
     ("quantize F/in.safetensors -o F/o.safetensors --smooth w", r"F/in.safetensors: has no tensor 'w'"),

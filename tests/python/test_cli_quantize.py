@@ -181,6 +181,7 @@ def test_what_is_quantized_and_what_is_copied(tmp_path: Path) -> None:
         "b.k": rng.standard_normal((2, 6)).astype(np.float32),
         "ids": np.arange(5, dtype=np.int64),
         "scalar": np.array(3.0, np.float32),
+        "": np.ones((2, 4), np.float32),
     }
     source, target = save(tmp_path / "in.safetensors", tensors, {"format": "pt"}), tmp_path / "out.safetensors"
 
@@ -196,21 +197,21 @@ def test_what_is_quantized_and_what_is_copied(tmp_path: Path) -> None:
         assert set(got) == {name + ending for name in names for ending in ("", ".scale", ".offset")}
         return names
 
-    assert quantized() == {"a.k", "a.v", "b.k"}
+    assert quantized() == {"", "a.k", "a.v", "b.k"}
     assert quantized("--tensor", "a.k", "--tensor", "b.k") == {"a.k", "b.k"}
     assert quantized("--match", "*.k", "--match", "a*") == {"a.k", "a.v", "b.k"}
     assert quantized("--match", "*.k", "--except", "a*", "--only") == {"b.k"}
-    assert quantized("--only") == {"a.k", "a.v", "b.k"}
+    assert quantized("--only") == {"", "a.k", "a.v", "b.k"}
 
     # What is quantized already is copied, with what belongs to it, and can be read back from the result.
     quantized("--match", "a*")
     twice, back = tmp_path / "twice.safetensors", tmp_path / "back.safetensors"
     report = as_json("quantize", target, "-o", twice, "--dst", "float8_e4m3fn")
-    assert [tensor["name"] for tensor in report["tensors"]] == ["b.k"]
+    assert [tensor["name"] for tensor in report["tensors"]] == ["", "b.k"]
     assert info(load(twice)[1], "a.k")["format"] == "int8" and info(load(twice)[1], "b.k")["format"] == "float8_e4m3fn"
     kvant("dequantize", twice, "-o", back, "--match", "a*")
     got, metadata = load(back)
-    assert set(got) == {*tensors, "b.k.scale", "b.k.offset"} and set(metadata) == {"format", "kvant:b.k"}
+    assert set(got) == {*tensors, ".scale", ".offset", "b.k.scale", "b.k.offset"} and set(metadata) == {"format", "kvant:", "kvant:b.k"}
     assert got["a.v"].dtype == BF16 and got["b.k"].dtype == ml_dtypes.float8_e4m3fn
 
 

@@ -41,6 +41,7 @@ def test_inspect(tmp_path: Path) -> None:
             assert seen[name]["min"] == (finite.min() if finite.size else None)
             assert seen[name]["max"] == (finite.max() if finite.size else None)
         assert seen["x"]["median_row_amax"] == 1.0
+        assert seen["b"]["median_row_amax"] is None  # of one row
         assert seen["x"]["outlier_rows"] == [
             {"row": 59, "amax": 60.0, "times_median": 60.0},
             {"row": 24, "amax": 30.0, "times_median": 30.0},

@@ -32,7 +32,7 @@ Status Groups::Check() {
       used_ += Count(i);
       continue;
     }
-    const Status status = Describe(kOp, fault);
+    Status status = Describe(kOp, fault);
     const bool too_large = fault.kind == FaultKind::kCountTooLarge || fault.kind == FaultKind::kPairCountTooLarge;
     if (!too_large || !LooksCumulative()) return status;
     return Status::OutOfRange(

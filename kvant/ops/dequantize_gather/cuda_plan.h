@@ -9,7 +9,8 @@
 namespace kvant::dequantize_gather {
 
 template <class Queue>
-Status RunOn(Queue& queue, const DequantizeGatherArgs& args) {
+Status RunOn(Queue& queue, const DequantizeGatherArgs& given) {
+  const DequantizeGatherArgs args = Canonical(given);
   ScatterGeometry g;
   TensorSpec spec;
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"x", args.x}));

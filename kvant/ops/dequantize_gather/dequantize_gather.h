@@ -20,7 +20,8 @@ namespace kvant {
 struct DequantizeGatherArgs {
   ConstTensorView var;         // codes of any format, rank >= 3, any strides: [.., H]; INT4 uint8 [.., H/2] or int32
                                // [.., H/8], its last dimension contiguous
-  ConstTensorView var_scale;   // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size]
+  ConstTensorView var_scale;   // float32 | float16 | bfloat16: var.shape[:-1], with a group_size + [H / group_size];
+                               // also the other shapes of tables that dynamic_quant_update_scatter_ takes
   ConstTensorView var_offset;  // optional, dtype and shape of var_scale
   ConstTensorView indices;     // int32 | int64: [n], kPair [n, 2], any strides
 

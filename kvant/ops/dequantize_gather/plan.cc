@@ -58,7 +58,8 @@ TensorView Writable(const ConstTensorView& t) {
 
 }  // namespace
 
-Status InferDequantizeGather(const DequantizeGatherArgs& args, DType dtype, TensorSpec* x) {
+Status InferDequantizeGather(const DequantizeGatherArgs& given, DType dtype, TensorSpec* x) {
+  const DequantizeGatherArgs args = dequantize_gather::Canonical(given);
   ScatterGeometry geometry;
   TensorSpec spec;
   KVANT_RETURN_IF_ERROR(dequantize_gather::CheckInputs(args, dtype, &geometry, &spec));
@@ -66,7 +67,8 @@ Status InferDequantizeGather(const DequantizeGatherArgs& args, DType dtype, Tens
   return {};
 }
 
-Status DequantizeGather(const DequantizeGatherArgs& args, const ExecOptions& exec) {
+Status DequantizeGather(const DequantizeGatherArgs& given, const ExecOptions& exec) {
+  const DequantizeGatherArgs args = dequantize_gather::Canonical(given);
   ScatterGeometry geometry;
   TensorSpec spec;
   KVANT_RETURN_IF_ERROR(CheckPresent(dequantize_gather::kOp, {"x", args.x}));

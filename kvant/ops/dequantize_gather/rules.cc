@@ -23,6 +23,17 @@ TensorSpec SpecOfX(const DequantizeGatherArgs& a, DType dtype) {
 
 }  // namespace
 
+DequantizeGatherArgs Canonical(DequantizeGatherArgs a) {
+  if (a.group_size != 0 || !a.var.present()) return a;
+  const bool only_scales = !a.var_offset.present();
+  for (ConstTensorView* t : {&a.var_scale, &a.var_offset}) {
+    TensorView table(const_cast<void*>(t->data()), t->dtype(), t->shape(), t->strides());
+    table.set_device(t->device());
+    if (t->present()) *t = CanonicalTable(a.var, table, only_scales);
+  }
+  return a;
+}
+
 Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* geometry, TensorSpec* x) {
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"var", a.var}));
   if (!StorageAllowed(a.dst_type, a.var.dtype())) {
@@ -34,7 +45,9 @@ Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* 
                                             a.length < 1 ? "at least 1" : "1 for index_mode slot"));
   }
   *x = SpecOfX(a, dtype);
-  const ConstTensorView logical(a.var.data(), dtype, x->dims()), none;
+  // Its shape is what matters; a cache without elements may have no memory.
+  alignas(8) static constexpr char kAnywhere[8] = {};
+  const ConstTensorView logical(kAnywhere, dtype, x->dims()), none;
   KVANT_RETURN_IF_ERROR(CheckFloat(kOp, {"x", logical}));
   const int64_t packed = CodesPerElement(a.dst_type, a.var.dtype());
   KVANT_RETURN_IF_ERROR(CheckScatter(

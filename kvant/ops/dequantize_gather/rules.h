@@ -9,7 +9,10 @@ namespace kvant::dequantize_gather {
 
 inline constexpr std::string_view kOp = "dequantize_gather";
 
-// Inputs and attributes; gives the shape of x.
+// With tables as CanonicalTable has them: caches that dynamic_quant_update_scatter_ writes can be read.
+DequantizeGatherArgs Canonical(DequantizeGatherArgs args);
+
+// Canonical inputs and attributes; gives the shape of x.
 Status CheckInputs(const DequantizeGatherArgs& args, DType dtype, ScatterGeometry* geometry, TensorSpec* x);
 Status CheckOutput(const DequantizeGatherArgs& args, const TensorSpec& spec, Device device = Device::kCpu);
 

@@ -62,6 +62,56 @@ TEST(DequantizeGather, LongRangesOverThreads) {
   }
 }
 
+// Padding is all that can be read from a cache without places, which may have no memory.
+TEST(DequantizeGather, CachesWithoutPlaces) {
+  const int64_t padding[] = {-1, -1};
+  for (const Shape& var : {Shape{0, 6, 8}, Shape{3, 0, 8}}) {
+    std::vector<float> x(16, 1.0f);
+    DequantizeGatherArgs args;
+    args.var = ConstTensorView(nullptr, DType::kInt8, var);
+    args.var_scale = ConstTensorView(nullptr, DType::kFloat32, {var[0], var[1]});
+    args.indices = ConstTensorView(padding, DType::kInt64, {2});
+    args.index_mode = IndexMode::kSlot;
+    args.axis = 1;
+    args.x = TensorView(x.data(), DType::kFloat32, {2, 8});
+    const Status status = DequantizeGather(args);
+    EXPECT_TRUE(status.ok()) << status.message();
+    EXPECT_EQ(x, std::vector<float>(16, 0.0f));
+  }
+}
+
+// Every shape of a table that dynamic_quant_update_scatter_ takes can be read.
+TEST(DequantizeGather, TablesAsTheWriterTakesThem) {
+  Rng rng(4);
+  TestTensor var(DType::kInt8, {2, 3, 1, 4}, rng), expected(DType::kFloat32, {2, 1, 1, 4}, rng);
+  const int32_t positions[] = {2, 0};
+  std::vector<float> scale = {1, 2, 3, 4, 5, 6}, offset = {1, 0, 2, 0, 3, 0};
+  for (const bool with_offset : {false, true}) {
+    const auto read = [&](const Shape& table, const TensorView& x) {
+      DequantizeGatherArgs args;
+      args.var = var.view();
+      args.var_scale = ConstTensorView(scale.data(), DType::kFloat32, table);
+      if (with_offset) args.var_offset = ConstTensorView(offset.data(), DType::kFloat32, table);
+      args.indices = ConstTensorView(positions, DType::kInt32, {2});
+      args.index_mode = IndexMode::kBatch;
+      args.axis = 1;
+      args.x = x;
+      return DequantizeGather(args);
+    };
+    ASSERT_TRUE(read({2, 3, 1}, expected.view()).ok());
+    for (const Shape& table : {Shape{2, 3}, Shape{2, 3, 1, 1}}) {
+      TestTensor x(DType::kFloat32, {2, 1, 1, 4}, rng);
+      const Status status = read(table, x.view());
+      if (with_offset && table.size() == 4) {
+        EXPECT_EQ(status.message(), "dequantize_gather: var_scale has shape [2, 3, 1, 1], expected [2, 3, 1]");
+      } else {
+        ASSERT_TRUE(status.ok()) << status.message();
+        EXPECT_EQ(x.Bytes(), expected.Bytes());
+      }
+    }
+  }
+}
+
 // What dequantize and quantize do with 16-bit parameters is what they do with the same numbers in fp32.
 TEST(DequantizeTables, SixteenBitsAreTheirNumbers) {
   Rng rng(3);

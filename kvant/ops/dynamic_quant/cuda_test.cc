@@ -176,7 +176,7 @@ TEST_F(DynamicQuantCuda, BadGroupsAreTold) {
   p.MakeOutputs(rng);
   FillX(p, rng);
   ASSERT_EQ(RunOnDevice(p), "");
-  EXPECT_EQ(cuda::CheckErrors().message(), "dynamic_quant: group_index ends at 4, but x has 6 rows");
+  EXPECT_EQ(cuda::CheckErrors().message(), "dynamic_quant: group_index[1] is 4, the last end, but x has 6 rows");
   EXPECT_TRUE(cuda::CheckErrors().ok());
   EXPECT_TRUE(p.NothingElseWritten());
   for (int64_t i = 4 * 64; i < 6 * 64; ++i) ASSERT_EQ(*p.y.At(i), 0);

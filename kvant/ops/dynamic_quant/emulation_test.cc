@@ -142,7 +142,7 @@ TEST(DynamicQuantEmulation, BadGroupsAreRecorded) {
     }
     ASSERT_EQ(Check(p, expected, device.queue), "");
     EXPECT_EQ(Describe(device.faults.op, device.faults.fault).message(),
-              "dynamic_quant: group_index ends at 4, but x has 6 rows");
+              "dynamic_quant: group_index[1] is 4, the last end, but x has 6 rows");
     // The first one stays.
     p.group_index->Set<int64_t>(0, -7);
     p.group_index->Keep();

@@ -176,9 +176,9 @@ TEST_F(DynamicQuantRules, GroupIndexValues) {
   Fails(kRange, "group_index[1] is 4294967302, outside the 0..6 rows of x", ends({2, 4294967302}));
   Fails(kRange, "group_index[2] is 3, but group_index[1] is 4: cumulative end rows cannot decrease",
         ends({0, 4, 3, 6}));
-  Fails(kRange, "group_index ends at 5, but x has 6 rows", ends({2, 5}));
+  Fails(kRange, "group_index[1] is 5, the last end, but x has 6 rows", ends({2, 5}));
   Fails(kRange, "group_index is empty, but x has 6 rows", ends({}));
-  Fails(kRange, "group_index ends at 0, but x has 1 row", [&](auto& a) {
+  Fails(kRange, "group_index[0] is 0, the last end, but x has 1 row", [&](auto& a) {
     ends({0})(a);
     a.x = ConstTensorView(memory_ + 128, DType::kFloat16, {8});
     a.y = TensorView(p_.y.view().data(), DType::kInt8, {8});

@@ -3,51 +3,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <vector>
 
 namespace kvant::dynamic_quant_update_scatter {
 namespace {
 
 using Args = DynamicQuantUpdateScatterArgs;
 
-struct Dims {
-  std::vector<int64_t> shape, strides;
-  explicit Dims(const ConstTensorView& t)
-      : shape(t.shape().begin(), t.shape().end()), strides(t.strides().begin(), t.strides().end()) {}
-};
-
-// With one more dimension of extent 1 before dimension d.
-template <class View>
-void Insert(View* t, int d) {
-  Dims dims(*t);
-  dims.shape.insert(dims.shape.begin() + d, 1);
-  dims.strides.insert(dims.strides.begin() + d, 0);
-  const Device device = t->device();
-  *t = View(t->data(), t->dtype(), dims.shape, dims.strides);
-  t->set_device(device);
-}
-
-// Without the last dimension.
-void DropLast(TensorView* t) {
-  Dims dims(*t);
-  dims.shape.pop_back();
-  dims.strides.pop_back();
-  const Device device = t->device();
-  *t = TensorView(t->data(), t->dtype(), dims.shape, dims.strides);
-  t->set_device(device);
-}
-
 // updates [B, 1, H] of var [B, S, 1, H].
 bool LacksHeads(const Args& a, const CacheUpdate& c) {
   return a.index_mode == IndexMode::kBatch && c.updates.rank() == 3 && c.var.rank() == 4 && c.updates.shape(1) == 1 &&
          c.var.shape(2) == 1;
-}
-
-void MakeTableCanonical(const Args& a, const ConstTensorView& var, TensorView* table) {
-  const int rank = var.rank();
-  if (!table->present() || rank < 3 || table->rank() > kMaxRank || a.group_size != 0) return;
-  if (table->rank() == rank - 2 && var.shape(-2) == 1) Insert(table, rank - 2);
-  if (a.symmetric && table->rank() == rank && table->shape(-1) == 1) DropLast(table);
 }
 
 Status CheckTables(const Args& a, const CacheUpdate& c, const Names& names) {
@@ -102,9 +67,10 @@ Args Canonical(Args a) {
   const bool lacks_heads = LacksHeads(a, a);
   for (CacheUpdate* c : {static_cast<CacheUpdate*>(&a), &a.second}) {
     if (!c->var.present() || c->var.rank() > kMaxRank || c->updates.rank() >= kMaxRank) continue;
-    if (LacksHeads(a, *c)) Insert(&c->updates, 1);
-    MakeTableCanonical(a, c->var, &c->var_scale);
-    MakeTableCanonical(a, c->var, &c->var_offset);
+    if (LacksHeads(a, *c)) c->updates = WithDimension(c->updates, 1);
+    if (a.group_size != 0) continue;
+    c->var_scale = CanonicalTable(c->var, c->var_scale, a.symmetric);
+    c->var_offset = CanonicalTable(c->var, c->var_offset, a.symmetric);
   }
   // Of the three dimensions of such updates the second is that axis; -2 is the default.
   if (lacks_heads && (a.axis == -2 || a.axis == -3)) a.axis = 1;

@@ -85,7 +85,7 @@ TEST_F(QuantizeWithParamsRules, Inputs) {
 
 TEST_F(QuantizeWithParamsRules, GroupIndexValues) {
   const int32_t ends[] = {2, 5};
-  Fails(StatusCode::kOutOfRange, "group_index ends at 5, but x has 6 rows", [&](auto& a) {
+  Fails(StatusCode::kOutOfRange, "group_index[1] is 5, the last end, but x has 6 rows", [&](auto& a) {
     a.group_index = ConstTensorView(ends, DType::kInt32, {2});
     a.smooth_scales = ConstTensorView(memory_, DType::kFloat16, {2, 8});
   });

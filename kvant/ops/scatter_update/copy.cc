@@ -8,6 +8,10 @@ namespace {
 // The grid's tensors; strides count bytes.
 enum : int { kTo, kFrom };
 
+struct TwoWords {
+  uint64_t words[2];
+};
+
 template <class Word>
 void CopyWords(char* to, int64_t to_step, const char* from, int64_t from_step, int64_t n) {
   for (int64_t i = 0; i < n; ++i) std::memcpy(to + i * to_step, from + i * from_step, sizeof(Word));
@@ -47,8 +51,11 @@ Copier::Copier(const ConstTensorView& to, const ConstTensorView& from) {
     case 4:
       run_ = run ? CopyRun<uint32_t> : CopyWords<uint32_t>;
       break;
-    default:
+    case 8:
       run_ = run ? CopyRun<uint64_t> : CopyWords<uint64_t>;
+      break;
+    default:
+      run_ = run ? CopyRun<TwoWords> : CopyWords<TwoWords>;
       break;
   }
 }

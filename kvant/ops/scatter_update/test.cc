@@ -21,9 +21,9 @@ using testing::Uniform;
 
 using Bytes = std::vector<uint8_t>;
 
-const std::vector<DType> kDTypes = {DType::kFloat16, DType::kBFloat16,     DType::kFloat32,
-                                    DType::kInt8,    DType::kUInt8,        DType::kInt32,
-                                    DType::kInt64,   DType::kFloat8E4M3FN, DType::kFloat8E5M2};
+const std::vector<DType> kDTypes = {DType::kFloat16,    DType::kBFloat16, DType::kFloat32, DType::kInt8,
+                                    DType::kUInt8,      DType::kInt32,    DType::kInt64,   DType::kFloat8E4M3FN,
+                                    DType::kFloat8E5M2, DType::kBool,     DType::kUInt16,  DType::kComplex128};
 
 ScatterUpdateInPlaceArgs InPlaceArgs(ScatterProblem& p) {
   ScatterUpdateInPlaceArgs args;
