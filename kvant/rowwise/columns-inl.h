@@ -130,19 +130,26 @@ struct EncoderConstants<FixedColumnEncoder<In, kFormat, kShared>>
         offset(e.columns.offset) {}
 
   KVANT_INLINE L::I Encode(const In* at, const float*) const {
-    const size_t i = static_cast<size_t>(at - x);
-    L::F v, by = {shared_inverse, shared_inverse, shared_inverse, shared_inverse}, from = {start, start, start, start};
-    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
-      v = L::LoadPairs(at, this->upper);
+    if constexpr (kShared) {
+      return Encode(Load(at), {shared_inverse, shared_inverse, shared_inverse, shared_inverse},
+                    {start, start, start, start});
     } else {
-      v = L::Load(at);
+      const size_t i = static_cast<size_t>(at - x);
+      return Encode(Load(at), L::Load(inverse + i), L::Add(L::Load(offset + i), {start, start, start, start}));
     }
-    if constexpr (!kShared) {
-      by = L::Load(inverse + i);
-      from = L::Add(L::Load(offset + i), from);
+  }
+
+ private:
+  KVANT_INLINE L::F Load(const In* at) const {
+    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
+      return L::LoadPairs(at, this->upper);
+    } else {
+      return L::Load(at);
     }
-    v = L::MulAdd(v, by, from);
-    return L::Bits(L::Min(L::Max(v, {least, least, least, least}), {most, most, most, most}));
+  }
+  KVANT_INLINE L::I Encode(L::F v, L::F by, L::F from) const {
+    const L::F sum = L::MulAdd(v, by, from);
+    return L::Bits(L::Min(L::Max(sum, {least, least, least, least}), {most, most, most, most}));
   }
 };
 #endif

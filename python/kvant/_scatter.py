@@ -99,6 +99,8 @@ def scatter_update_(
 
 def _codes_of(self: Tensor, dst_type: Format | None) -> int:
     """The format of a cache: uint8 could be two, so there it has to be named."""
+    if dst_type is None and self.dtype == torch.uint8:
+        raise ValueError("self is uint8, whose format has to be named: dst_type='hifloat8'")
     return format_code(self.dtype if dst_type is None else dst_type)
 
 

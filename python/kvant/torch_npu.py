@@ -50,7 +50,8 @@ hifloat8 = 290
 float8_e5m2 = 291
 float8_e4m3fn = 292
 
-_DTYPES: dict[torch.dtype, int] = {torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
+# A qint8 result is a plain int8 tensor there too.
+_DTYPES: dict[torch.dtype, int] = {torch.int8: 1, torch.qint8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
 if hasattr(torch, "quint4x2"):
     _DTYPES[torch.quint4x2] = 16
 

@@ -97,6 +97,9 @@ def test_scatter_update(pair: bool) -> None:
 def test_quantize() -> None:
     x, scale, zero = values((2, 16)), values((16,)).abs() + 0.1, torch.arange(16, dtype=torch.int32)
     npu = torch.ops.npu.npu_quantize
+    assert_same(torch_npu.npu_quantize(x, scale, zero, torch.qint8), kvant.quantize(x, scale, zero))
+    with pytest.raises(ValueError, match="dtype is torch.quint8, expected one of 1"):
+        torch_npu.npu_quantize(x, scale, zero, torch.quint8)
     for dtype, name in ((torch.int8, "int8"), (torch.float8_e5m2, "float8_e5m2")):
         expected = kvant.quantize(x, scale, zero, dst_type=dtype)
         assert str(expected.dtype) == f"torch.{name}"
