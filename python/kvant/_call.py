@@ -16,26 +16,16 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
-Written = Sequence[torch.Tensor | None]
-
 
 def _name(op: Any) -> str:
     return str(op.name()).removeprefix("kvant::").removesuffix(".default")
 
 
-def _check_writable(op: Any, tensors: Written) -> None:
-    """As for torch's own in-place operators, whose gradients these do not have."""
-    eager = not torch.compiler.is_compiling()
-    for t in tensors:
-        if t is None:
-            continue
-        if t.requires_grad and torch.is_grad_enabled():
-            raise RuntimeError(
-                f"{_name(op)}: a tensor that requires grad would be overwritten, and kvant has no gradients; work "
-                "under torch.no_grad(), or on its detach()"
-            )
-        if eager and t.is_inference() and not torch.is_inference_mode_enabled():
-            raise RuntimeError(f"{_name(op)}: an inference tensor would be overwritten outside torch.inference_mode()")
+def _refuse_gradients(op: Any) -> None:
+    raise RuntimeError(
+        f"{_name(op)}: a tensor that requires grad would be overwritten, and kvant has no gradients; work under "
+        "torch.no_grad(), or on its detach()"
+    )
 
 
 def _check_given(op: Any, args: tuple[Any, ...]) -> None:
@@ -44,18 +34,19 @@ def _check_given(op: Any, args: tuple[Any, ...]) -> None:
             raise TypeError(f"{_name(op)}: {argument.name} is None, expected a Tensor")
 
 
-def call(op: Any, *args: Any, names: dict[str, str] | None = None, writes: Written = ()) -> Any:
+def call(op: Any, *args: Any, names: dict[str, str] | None = None, writes: Sequence[torch.Tensor] = ()) -> Any:
     """Runs an operator of torch.ops.kvant; its RuntimeErrors become the exceptions that they name.
 
     `names`: arguments that the caller knows by other names than the core. `writes`: tensors that it changes; autograd
     is told, so that a backward pass which needs what they held before raises.
     """
-    if writes:
-        _check_writable(op, writes)
+    for t in writes:
+        if t.requires_grad and torch.is_grad_enabled():
+            _refuse_gradients(op)
     try:
         result = op(*args)
         if writes and not torch.compiler.is_compiling():
-            increment_version([t for t in writes if t is not None and not t.is_inference()])
+            increment_version(writes[0] if len(writes) == 1 else writes)
         return result
     except RuntimeError as error:
         text = str(error)

@@ -110,7 +110,7 @@ def dynamic_quant(
     if out is not None:
         y, scale, offset = _results(out, symmetric)
         numbers = (code, mode, group_size, dst_type_max)
-        call(_into, x, smooth_scales, group_index, y, scale, offset, *numbers, writes=(y, scale, offset))
+        call(_into, x, smooth_scales, group_index, y, scale, offset, *numbers, writes=out)
         return (y, scale) if offset is None else (y, scale, offset)
     if symmetric:
         y, scale = call(_symmetric, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)

@@ -62,7 +62,7 @@ def dynamic_quant_update_scatter_(
         text = f"second has {len(second)} tensors, expected (var, var_scale, var_offset, updates)"
         raise ValueError(f"dynamic_quant_update_scatter_: {text}")
     other = (None, None, None, None) if second is None else second
-    written = (var, var_scale, var_offset, *other[:3])
+    written = (var, var_scale, var_offset) if second is None else (var, var_scale, var_offset, *second[:3])
     numbers = (
         format_code(dst_type),
         axis,
@@ -71,5 +71,5 @@ def dynamic_quant_update_scatter_(
         index_policy_code(index_policy),
     )
     inputs = (var, var_scale, var_offset, indices, updates, smooth_scales, *other)
-    call(_in_place, *inputs, *numbers, negate_offset, writes=written)
-    return (var, var_scale, var_offset) if second is None else (var, var_scale, var_offset, *second[:3])
+    call(_in_place, *inputs, *numbers, negate_offset, writes=[t for t in written if t is not None])
+    return written

@@ -161,12 +161,10 @@ def test_autograd_knows_what_was_overwritten(which: int) -> None:
             writers(owner)[which]()
         with torch.no_grad():
             writers(owner)[which]()
-    with torch.inference_mode():
+    with torch.inference_mode():  # whose tensors have no versions
         frozen = torch.zeros(2, 3, 4)
         writers(frozen)[which]()
         assert frozen.any()
-    with pytest.raises(RuntimeError, match="an inference tensor would be overwritten"):
-        writers(frozen)[which]()
 
 
 @pytest.mark.parametrize(
