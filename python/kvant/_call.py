@@ -16,7 +16,6 @@ _ERRORS: dict[str, type[Exception]] = {
 }
 
 
-
 def _name(op: Any) -> str:
     return str(op.name()).removeprefix("kvant::").removesuffix(".default")
 

@@ -130,6 +130,19 @@ def swapped(p: Recorder, x: Node) -> Node:
         lambda: p.method("permute", x, *order),
         lambda: p.call(aten.permute.default, x, order),
         lambda: p.method("swapaxes", x, 0, 1),
+        lambda: p.call(aten.swapdims.default, x, 1, 0),
+        lambda: p.method("movedim", x, 0, 1),
+        lambda: p.call(torch.moveaxis, x, (0, 1), (1, 0)),
+        lambda: _last_two_swapped(p, x) if len(order) == 2 else p.method("swapdims", x, 0, 1),
+    )
+
+
+def _last_two_swapped(p: Recorder, x: Node) -> Node:
+    return p.any_of(
+        lambda: p.method("t", x),
+        lambda: p.call(getattr, x, "T"),
+        lambda: p.call(getattr, x, "mT"),
+        lambda: p.call(aten.t.default, x),
     )
 
 
@@ -143,6 +156,10 @@ def untouched(p: Recorder, x: Node) -> Node:
         lambda: p.call(operator.getitem, x, slice(None)),
         lambda: swapped(p, swapped(p, x)) if len(shape_of(x)) > 1 else p.call(torch.clone, x),
         lambda: p.call(aten.alias.default, x),
+        lambda: p.method("to", x, x.meta["example_value"].dtype),
+        lambda: p.method("detach", x),
+        lambda: p.call(operator.getitem, p.method("unsqueeze", x, 0), 0),
+        lambda: p.method("narrow", x, 0, 0, shape_of(x)[0]),
     )
 
 

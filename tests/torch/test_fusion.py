@@ -79,7 +79,51 @@ def of_npu_symmetric(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> N
     s[:] = npu.scatter_update(s, pairs, scale, -1)
 
 
-DYNAMIC = [plain, negated_int4, views, slots, groups, of_npu, of_npu_symmetric]
+def turned(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """Other names of permutations."""
+    y, scale, offset = kvant.dynamic_quant(x[:, :, 0].transpose(0, 1))
+    kvant.scatter_update_(c, i, y.swapdims(0, 1).unsqueeze(2), index_mode="batch")
+    kvant.scatter_update_(s, i, scale.t().unsqueeze(2), axis=-1, index_mode="batch")
+    kvant.scatter_update_(o, i, torch.movedim(offset, (0, 1), (1, 0))[..., None], axis=-1, index_mode="batch")
+
+
+def turned_by_attributes(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """What swaps the last two dimensions does so before there is one more."""
+    y, scale, offset = kvant.dynamic_quant(x[:, :, 0].transpose(0, 1))
+    kvant.scatter_update_(c, i, y.movedim(source=0, destination=-2)[:, :, None], index_mode="batch")
+    kvant.scatter_update_(s, i, scale.T.unsqueeze(2), axis=-1, index_mode="batch")
+    kvant.scatter_update_(o, i, -offset.mT.unsqueeze(2), axis=-1, index_mode="batch")
+
+
+def same_elements(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """Conversions that convert nothing, parts that are the whole, and shapes of others."""
+    y, scale, offset = kvant.dynamic_quant(x[:, :, 0].unsqueeze(0))
+    kvant.scatter_update_(c, i, y.detach().to(torch.int8)[0].view_as(x), index_mode="batch")
+    kvant.scatter_update_(s, i, scale.float().select(0, 0).reshape_as(x[..., 0]), axis=-1, index_mode="batch")
+    part = offset.type(torch.float32).narrow(0, 0, 1)[-1, :, :, None]
+    kvant.scatter_update_(o, i, part, axis=-1, index_mode="batch")
+
+
+def regrouped(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """Sizes of updates that are quotients where the sizes of inputs are symbols."""
+    n = x.shape[0]
+    y, scale, offset = kvant.dynamic_quant(x.view(n, 32).view(-1, 16))
+    kvant.scatter_update_(c, i, y.view(n, -1, 1, 16), index_mode="batch")
+    kvant.scatter_update_(s, i, scale.view(n, 2, 1), axis=-1, index_mode="batch")
+    kvant.scatter_update_(o, i, offset.view(n, -1, 1), axis=-1, index_mode="batch")
+
+
+def copied_parts(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    y, scale, offset = kvant.dynamic_quant(x)
+    c.copy_(kvant.scatter_update(c, i, y, index_mode="batch"))
+    s[:] = kvant.scatter_update(s, i, scale, axis=-1, index_mode="batch")
+    o.copy_(kvant.scatter_update(o, i, offset, axis=-1, index_mode="batch"))
+
+
+DYNAMIC = [
+    *(plain, negated_int4, views, slots, groups, of_npu, of_npu_symmetric),
+    *(turned, turned_by_attributes, same_elements, regrouped, copied_parts),
+]
 
 
 def static(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:

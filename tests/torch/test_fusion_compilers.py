@@ -22,12 +22,18 @@ from test_fusion import (
     assert_fused,
     check,
     copied_back,
+    copied_parts,
     formula,
+    formula_of_half,
     functionalized,
     negated_int4,
     of_npu,
     plain,
+    regrouped,
+    same_elements,
     static_npu,
+    turned,
+    turned_by_attributes,
     views,
     work,
 )
@@ -76,6 +82,15 @@ def test_a_pass_of_inductor_and_its_cache() -> None:
             assert_no_copy(sources[0], INTO[plain][0])
 
 
+@pytest.mark.parametrize("run", [formula, formula_of_half, turned, same_elements, copied_parts])
+def test_what_inductor_makes_of_it(run: Callable[..., None]) -> None:
+    """Its own clamps and conversions, decomposed views, copies at the end."""
+    options = {"post_grad_custom_pre_pass": fusion.FusionPass()}
+    with torch._inductor.utils.fresh_inductor_cache():
+        check(torch.compile(run, fullgraph=True, options=options), run)
+    assert_fused(run)
+
+
 def test_the_key_of_the_pass_is_its_source() -> None:
     assert fusion.FusionPass().uuid() == fusion.FusionPass().uuid()
     assert len(fusion.FusionPass().uuid()) >= 16
@@ -101,6 +116,8 @@ def targets(program: Any) -> list[str]:
     [
         (copied_back, False),
         *((r, f) for r in (views, negated_int4, of_npu, static_npu, formula) for f in (False, True)),
+        *((r, f) for r in (turned, turned_by_attributes, same_elements, regrouped) for f in (False, True)),
+        *((copied_parts, f) for f in (False, True)),
     ],
 )
 def test_export(run: Callable[..., None], functionalized: bool) -> None:
@@ -121,6 +138,27 @@ def test_export(run: Callable[..., None], functionalized: bool) -> None:
     if not functionalized:
         names = [name for name in targets(program) if name.startswith(("kvant.", "npu."))]
         assert [name.split(".")[1] for name in names] == INTO[run]
+
+
+@pytest.mark.parametrize("run", [copied_parts, test_fusion_guards.nothing_copied_back])
+def test_export_of_caches_that_are_inputs(run: Callable[..., Any]) -> None:
+    """Functional writes: fused if the program copies their results back, as its signature says."""
+    program = torch.export.export(Given(run), tuple(work(run))).run_decompositions()
+    kvant.fuse(program)
+    assert len(fusion.report().fused) == (run is copied_parts), str(fusion.report())
+    expected, got = work(run), work(run)
+    results = run(*expected)
+    assert_same(program.module()(*got), results)
+    assert_same(got, expected)
+
+
+class Given(torch.nn.Module):
+    def __init__(self, run: Callable[..., Any]) -> None:
+        super().__init__()
+        self.run = run
+
+    def forward(self, c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> Any:
+        return self.run(c, s, o, i, x)
 
 
 # What they write in between is another value after functionalization.
@@ -146,7 +184,9 @@ def test_functionalized(run: Callable[..., Any], v2: bool) -> None:
         backend = partial(functionalized, counts=counts)
         assert_same(torch.compile(run, backend=backend, fullgraph=True, dynamic=False)(*got), results)
     assert_same(got, expected)
-    assert bool(sum(counts)) == (run in INTO or run in HARMLESS), str(fusion.report())
+    # AOTAutograd itself copies back what functional operators give, after the graph.
+    fused = (run in INTO and run is not copied_parts) or run in HARMLESS
+    assert bool(sum(counts)) == fused, str(fusion.report())
 
 
 def test_the_cache_of_inductor() -> None:

@@ -170,7 +170,7 @@ def test_autograd_knows_what_was_overwritten(which: int) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda x: kvant.dynamic_quant(None), "dynamic_quant: x is None, expected a Tensor"),  # type: ignore[call-overload]
+        (lambda _: kvant.dynamic_quant(None), "dynamic_quant: x is None, expected a Tensor"),  # type: ignore[call-overload]
         (
             lambda x: kvant.quant_scatter_(x.to(torch.int8), torch.tensor([0]), x, None, index_mode="batch"),  # type: ignore[arg-type]
             "quant_scatter_: quant_scales is None, expected a Tensor",

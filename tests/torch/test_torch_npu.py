@@ -98,7 +98,7 @@ def test_quantize() -> None:
     x, scale, zero = values((2, 16)), values((16,)).abs() + 0.1, torch.arange(16, dtype=torch.int32)
     npu = torch.ops.npu.npu_quantize
     assert_same(torch_npu.npu_quantize(x, scale, zero, torch.qint8), kvant.quantize(x, scale, zero))
-    with pytest.raises(ValueError, match="dtype is torch.quint8, expected one of 1"):
+    with pytest.raises(ValueError, match=r"dtype is torch\.quint8, expected one of 1"):
         torch_npu.npu_quantize(x, scale, zero, torch.quint8)
     for dtype, name in ((torch.int8, "int8"), (torch.float8_e5m2, "float8_e5m2")):
         expected = kvant.quantize(x, scale, zero, dst_type=dtype)

@@ -6,12 +6,36 @@ from typing import Any
 
 import torch
 from torch.fx import Node
+from torch.fx.experimental.symbolic_shapes import statically_known_true
 
-from kvant.fusion._graph import equal, is_metadata, is_neg, is_view, name_of, same_shape, tensor, value
+from kvant.fusion._graph import (
+    CONVERT,
+    COPY,
+    equal,
+    is_basic_index,
+    is_metadata,
+    is_neg,
+    is_view,
+    name_of,
+    same_shape,
+    tensor,
+    value,
+)
 from kvant.fusion._writes import Write
 
 _RESHAPES = frozenset(
-    {"view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "contiguous", "alias", "clone"}
+    {
+        *("view", "view_as", "_unsafe_view", "reshape", "reshape_as", "unsqueeze", "squeeze", "flatten", "unflatten"),
+        *("ravel", "detach", *COPY, *CONVERT),
+    }
+)
+# They are reshapes where the result has as many elements as before.
+_PARTS = frozenset({"select", "slice", "narrow", "expand", "expand_as"})
+_PERMUTATIONS = frozenset(
+    {
+        *("permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"),
+        *("t", "T", "numpy_T", "H", "mT", "mH", "adjoint"),
+    }
 )
 # Rows before a permutation, and where they go; dimensions of one element do not count.
 Permutation = tuple[list[Any], list[int]]
@@ -43,7 +67,7 @@ def follow(source: Node, writes: dict[Node, Write], what: str) -> Chain:
             return Chain(source, write, nodes, negated)
         if is_neg(user):
             negated = not negated
-        elif _permutation(user) is None and not _is_reshape(user):
+        elif not user.args or user.args[0] is not node or not (_permutation(user) or _is_reshape(user)):
             raise NotFusedError(f"{what} is read by {user.name}, which is neither a write nor a view")
         nodes.append(user)
         node = user
@@ -56,32 +80,46 @@ def _is_idle(node: Node) -> bool:
 
 def _is_reshape(node: Node) -> bool:
     before, after = tensor(node.args[0]) if node.args else None, tensor(node)
-    if before is None or after is None or before.dtype != after.dtype:
+    if before is None or after is None or before.dtype != after.dtype or before.device != after.device:
         return False
-    if name_of(node) == "getitem":
-        parts = node.args[1] if isinstance(node.args[1], tuple | list) else (node.args[1],)
-        return all(part is None or part is Ellipsis or part == slice(None) for part in parts)
+    if name_of(node) in _PARTS or (name_of(node) == "getitem" and is_basic_index(node.args[1])):
+        return equal(before.numel(), after.numel())
     return name_of(node) in _RESHAPES
 
 
 def _permutation(node: Node) -> list[int] | None:
     """Dimensions of the argument in the order in which the result has them."""
     before = tensor(node.args[0]) if node.args else None
-    name, arguments = name_of(node), node.args[1:]
-    if before is None or node.kwargs:
+    name = name_of(node)
+    if before is None or before.dim() == 0 or name not in _PERMUTATIONS:
         return None
-    rank = before.dim()
-    numbers: Any = arguments[0] if len(arguments) == 1 and isinstance(arguments[0], tuple | list) else arguments
-    if not all(isinstance(number, int) for number in numbers):
-        return None
-    order = list(range(rank))
-    if name in ("transpose", "swapaxes") and len(numbers) == 2:
-        a, b = numbers
-        order[a], order[b] = order[b], order[a]
-        return order
-    if name == "permute" and len(numbers) == rank:
-        return [order[number] for number in numbers]
-    return None
+    order = list(range(before.dim()))
+    if name in ("t", "T", "numpy_T", "H"):
+        return order[::-1]
+    if name in ("mT", "mH", "adjoint"):
+        return [*order[:-2], *order[:-3:-1]]
+    if name in ("movedim", "moveaxis"):
+        given = [node.kwargs.get(key) for key in ("source", "destination")[len(node.args) - 1 :]]
+        source, target = (_dimensions(part, order) for part in (*node.args[1:], *given))
+        if source is None or target is None:
+            return None
+        moved, others = dict(zip(target, source, strict=True)), (d for d in order if d not in source)
+        return [moved[d] if d in moved else next(others) for d in order]
+    # By name they are two that change places, or all of them.
+    numbers = _dimensions((*node.args[1:], *node.kwargs.values()), order)
+    if name == "permute" or numbers is None:
+        return numbers
+    a, b = numbers
+    order[a], order[b] = order[b], order[a]
+    return order
+
+
+def _dimensions(given: Any, order: list[int]) -> list[int] | None:
+    """From the front; given as a number, several, or a list."""
+    numbers = given if isinstance(given, tuple | list) else (given,)
+    if len(numbers) == 1 and isinstance(numbers[0], tuple | list):
+        numbers = numbers[0]
+    return [order[number] for number in numbers] if all(isinstance(number, int) for number in numbers) else None
 
 
 def permutations(chain: Chain, *, rows_only: bool) -> list[Permutation]:
@@ -110,6 +148,13 @@ def same_rows(a: list[Permutation], b: list[Permutation]) -> bool:
     return len(a) == len(b) and all(same_shape(x[0], y[0]) and x[1] == y[1] for x, y in zip(a, b, strict=True))
 
 
+def _sizes(arguments: Any) -> list[Any]:
+    """The numbers that a call names: constants and nodes."""
+    if isinstance(arguments, tuple | list):
+        return [size for part in arguments for size in _sizes(part)]
+    return [arguments] if type(arguments) is int or isinstance(arguments, Node) else []
+
+
 class Builder:
     """New nodes before another one, with the values that the graph carries."""
 
@@ -134,28 +179,39 @@ class Builder:
             node.meta[key] = known
         return node
 
-    def size(self, wanted: Any, sources: Sequence[Node]) -> Any:
-        """A number of the graph that is `wanted`: a constant, or the size of something."""
+    def size(self, wanted: Any, sources: Sequence[Any]) -> Any:
+        """A number of the graph that is `wanted`: a constant, one of the sources, or a size of one; None without."""
         if isinstance(wanted, int):
             return wanted
         for source in sources:
+            number = value(source) if isinstance(source, Node) else source
+            if isinstance(number, int | torch.SymInt) and equal(number, wanted):
+                return source
             held = tensor(source)
             for d in range(0 if held is None else held.dim()):
                 if held is not None and equal(held.shape[d], wanted):
                     return self.call(torch.ops.aten.sym_size.int, source, d)
-        raise NotFusedError(f"the size {wanted} is not that of an input")
+        return None
 
-    def reshape(self, x: Node, shape: Sequence[Any], sources: Sequence[Node]) -> Node:
+    def reshape(self, x: Node, shape: Sequence[Any], sources: Sequence[Any]) -> Node:
         held = tensor(x)
         assert held is not None
         if same_shape(held.shape, shape):
             return x
-        return self.call(torch.ops.aten.reshape.default, x, [self.size(size, [x, *sources]) for size in shape])
+        sizes = [self.size(size, [x, *sources]) for size in shape]
+        unknown = [d for d, size in enumerate(sizes) if size is None]
+        if unknown:
+            others = [size for d, size in enumerate(shape) if d not in unknown]
+            if len(unknown) > 1 or not all(statically_known_true(size > 0) for size in others):
+                raise NotFusedError(f"the size {shape[unknown[0]]} is not that of an input")
+            sizes[unknown[0]] = -1
+        return self.call(torch.ops.aten.reshape.default, x, sizes)
 
-    def replay(self, chain: Chain, x: Node, sources: Sequence[Node]) -> Node:
+    def replay(self, chain: Chain, x: Node, inputs: Sequence[Node]) -> Node:
         """x, whose rows are those of the chain's source, with its rows where the chain brings them."""
         held = tensor(x)
         assert held is not None
+        sources = [*inputs, *(size for node in chain.nodes for size in _sizes(node.args[1:]))]
         width, shape = held.shape[-1], held.shape
         for node in chain.nodes:
             order, before, after = _permutation(node), tensor(node.args[0]), tensor(node)

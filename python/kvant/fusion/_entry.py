@@ -5,10 +5,11 @@ from typing import Any, cast
 
 import torch
 from torch.export import ExportedProgram
+from torch.export.graph_signature import OutputKind
 from torch.fx import GraphModule
 
 from kvant.fusion._alias import copy_of, separate
-from kvant.fusion._fuse import Inexact, fuse_graph
+from kvant.fusion._fuse import Inexact, fuse_graph, fuse_places, permissions
 
 
 def backend(
@@ -47,6 +48,9 @@ def _compiled(
     return run
 
 
+_MUTATIONS = (OutputKind.BUFFER_MUTATION, OutputKind.USER_INPUT_MUTATION)
+
+
 def fuse(program: ExportedProgram, *, inexact: Inexact = ()) -> ExportedProgram:
     """Fuses in an exported program, in place, and returns it.
 
@@ -65,7 +69,9 @@ def fuse(program: ExportedProgram, *, inexact: Inexact = ()) -> ExportedProgram:
     """
     graph = program.graph
     before = list(graph.output_node().args[0])
-    if fuse_graph(graph, inexact=inexact):
+    specs = program.graph_signature.output_specs
+    returned = {node for node, spec in zip(before, specs, strict=True) if spec.kind in _MUTATIONS}
+    if fuse_places(graph, permissions(inexact), returned):
         after = list(graph.output_node().args[0])
         for old, new in zip(before, after, strict=True):
             if old is not new:

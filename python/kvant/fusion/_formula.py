@@ -6,11 +6,9 @@ import torch
 from torch.fx import Node
 
 from kvant.fusion._chains import NotFusedError
-from kvant.fusion._graph import equal, is_view, name_of, same_shape, same_value, tensor
+from kvant.fusion._graph import CONVERT, COPY, equal, is_view, name_of, same_shape, same_value, tensor
 
 FLOATS = (torch.float32, torch.float16, torch.bfloat16)
-CONVERT = ("to", "float", "half", "bfloat16", "_to_copy", "convert_element_type")
-COPY = ("contiguous", "clone", "alias")
 
 
 def check_float32(node: Node) -> None:
@@ -33,7 +31,7 @@ def copied(node: Node, nodes: set[Node]) -> Node:
     """What a node copies, all of it."""
     while (is_call(node, *COPY) or is_call(node, *CONVERT)) and isinstance(node.args[0], Node):
         before, after = tensor(node.args[0]), tensor(node)
-        if before is None or after is None or before.dtype != after.dtype:
+        if before is None or after is None or before.dtype != after.dtype or before.device != after.device:
             return node
         nodes.add(node)
         node = node.args[0]
@@ -45,7 +43,7 @@ def converted(node: Node, nodes: set[Node]) -> Node:
     if not is_call(node, *CONVERT):
         return node
     before, after = tensor(node.args[0]), tensor(node)
-    if before is None or after is None or after.dtype != torch.float32:
+    if before is None or after is None or after.dtype != torch.float32 or before.device != after.device:
         return node
     if before.dtype not in (torch.int32, torch.float16, torch.bfloat16):
         return node

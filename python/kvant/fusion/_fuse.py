@@ -32,7 +32,12 @@ def fuse_graph(graph: Graph, *, inexact: Inexact = ()) -> int:
     Raises:
         ValueError: inexact has another name.
     """
-    count, allowed = 0, permissions(inexact)
+    return fuse_places(graph, permissions(inexact))
+
+
+def fuse_places(graph: Graph, allowed: Collection[str], returned: Collection[Node] = ()) -> int:
+    """As `fuse_graph`; returned: results that the program copies back to its inputs."""
+    count = 0
     for node in list(graph.nodes):
         if not is_dynamic(node):
             continue
@@ -40,7 +45,7 @@ def fuse_graph(graph: Graph, *, inexact: Inexact = ()) -> int:
             found = f"swiglu and {name_of(node)}"
             count += _try(node, found, swiglu.OPERATOR, partial(fuse_swiglu, swiglu.PERMISSION in allowed))
         else:
-            count += _try(node, name_of(node), _FUSED, _fuse_dynamic)
+            count += _try(node, name_of(node), _FUSED, partial(_fuse_dynamic, returned))
     for node in list(graph.nodes):
         quant = static(node)
         if quant is not None and _is_written(quant.y, writes_of(list(graph.nodes))):
@@ -74,7 +79,7 @@ def _try(node: Node, found: str, into: str, rewrite: Callable[[Node], None]) -> 
     return 1
 
 
-def _fuse_dynamic(node: Node) -> None:
+def _fuse_dynamic(returned: Collection[Node], node: Node) -> None:
     quant = dynamic(node, INTEGERS)
     check_device(quant.x, _FUSED)
     writes = writes_of(list(node.graph.nodes))
@@ -87,7 +92,7 @@ def _fuse_dynamic(node: Node) -> None:
         chains.append(follow(source, writes, name))
     if chains[0].negated or chains[1].negated:
         raise NotFusedError("codes or scales are negated")
-    parts = of_one_form([chain.write for chain in chains])
+    parts = of_one_form([chain.write for chain in chains], returned)
     if len({write.node for write in parts}) != len(parts):
         raise NotFusedError("one write has several results")
     check_agreement(parts)

@@ -60,9 +60,11 @@ def call_of(node: Node) -> Call | None:
 
 
 def name_of(node: Node) -> str:
-    """The function or method without its library, for spellings that differ only in that."""
+    """The function, method or attribute without its library, for spellings that differ only in that."""
     if node.op == "call_method":
         return str(node.target)
+    if node.target is getattr:
+        return str(node.args[1])
     op = overload(node.target)
     return op._opname if op is not None else str(getattr(node.target, "__name__", node.target))
 
@@ -70,10 +72,15 @@ def name_of(node: Node) -> str:
 _VIEWS = frozenset(
     {
         *("view", "reshape", "unsqueeze", "squeeze", "flatten", "unflatten", "transpose", "permute", "movedim"),
-        *("swapaxes", "t", "T", "mT", "select", "slice", "narrow", "alias", "detach", "expand", "view_as"),
-        *("as_strided", "diagonal", "unbind", "split", "split_with_sizes", "chunk"),
+        *("moveaxis", "swapaxes", "swapdims", "t", "T", "numpy_T", "mT", "H", "mH", "adjoint", "select", "slice"),
+        *("narrow", "alias", "detach", "expand", "expand_as", "view_as", "reshape_as", "ravel", "as_strided"),
+        *("diagonal", "unbind", "split", "split_with_sizes", "chunk"),
     }
 )
+_MAY_COPY = frozenset({"reshape", "reshape_as", "flatten", "ravel"})  # what they cannot look at otherwise
+# Of the same dtype they are copies, or nothing at all.
+CONVERT = frozenset({"to", "type", "type_as", "char", "float", "half", "bfloat16", "_to_copy", "convert_element_type"})
+COPY = frozenset({"contiguous", "clone", "alias"})
 _METADATA = frozenset(
     {
         *("size", "dim", "stride", "numel", "sym_size", "sym_stride", "sym_numel", "is_contiguous"),
@@ -83,7 +90,7 @@ _METADATA = frozenset(
 _ATTRIBUTES = frozenset({"shape", "dtype", "device", "ndim", "requires_grad", "layout"})
 
 
-def _is_basic_index(index: Any) -> bool:
+def is_basic_index(index: Any) -> bool:
     parts = index if isinstance(index, tuple | list) else (index,)
     return all(part is None or part is Ellipsis or isinstance(part, int | slice) for part in parts)
 
@@ -91,13 +98,12 @@ def _is_basic_index(index: Any) -> bool:
 def is_view(node: Node) -> bool:
     """Looks at memory of its first argument without reading it, or is one of several results."""
     if node.target is operator.getitem:
-        return _is_basic_index(node.args[1])
+        return is_basic_index(node.args[1])
     if node.op == "call_function" and overload(node.target) is None and not _of_torch(node.target):
         return False
     if node.op not in ("call_function", "call_method") or name_of(node) not in _VIEWS:
         return False
-    # These copy what they cannot look at otherwise.
-    return name_of(node) not in ("reshape", "flatten") or _share_storage(node, node.args[0])
+    return name_of(node) not in _MAY_COPY or _share_storage(node, node.args[0])
 
 
 def is_metadata(node: Node) -> bool:

@@ -30,7 +30,7 @@ def check_agreement(writes: Sequence[Write]) -> None:
         if write.axis != first.axis:
             raise NotFusedError(f"the axis differs: {first.axis} and {write.axis}")
     kinds = {write.kind for write in writes}
-    if not any(kinds <= one for one in ({"raw", "copied"}, {"v1", "functional"}, {"v2", "functional"})):
+    if not any(kinds <= one for one in ({"raw", "copied"}, {"v1", "functional"}, {"v2", "functional"}, {"returned"})):
         raise NotFusedError("some writes are in place and others are not")
     if kinds == {"functional"} and len(writes) > 1:
         raise NotFusedError("the writes give new tensors, and nothing copies them back")

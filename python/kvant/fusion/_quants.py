@@ -9,8 +9,8 @@ import torch
 from torch.fx import Node
 
 from kvant.fusion._chains import NotFusedError
-from kvant.fusion._formula import converted
-from kvant.fusion._graph import call_of, equal, name_of, tensor, value
+from kvant.fusion._formula import converted, is_call
+from kvant.fusion._graph import CONVERT, call_of, equal, name_of, tensor, value
 
 INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
 _CODES = {None: 1, torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
@@ -116,8 +116,6 @@ def check_static(quant: Static) -> None:
 
 
 _NAMES = {
-    "to": ("to", "_to_copy"),
-    "clamp": ("clamp", "clip"),
     "round": ("round",),
     "add": ("add",),
     "div": ("truediv", "div", "true_divide"),
@@ -125,9 +123,7 @@ _NAMES = {
 
 
 def _step(node: Any, kind: str) -> bool:
-    if not isinstance(node, Node) or node.op not in ("call_function", "call_method"):
-        return False
-    return name_of(node) in _NAMES[kind]
+    return is_call(node, *_NAMES[kind])
 
 
 def _along_rows(t: Any, width: Any) -> bool:
@@ -140,24 +136,32 @@ def _along_rows(t: Any, width: Any) -> bool:
     )
 
 
-def _limits(node: Node) -> tuple[Any, Any]:
-    names = ("min", "max")
-    given = [*node.args[1:], *(node.kwargs[name] for name in names[len(node.args) - 1 :] if name in node.kwargs)]
-    return (given[0], given[1]) if len(given) == 2 else (None, None)
+_LIMITS = {"clamp": ("min", "max"), "clip": ("min", "max"), "clamp_min": ("min",), "clamp_max": ("max",)}
+
+
+def _clamped(node: Any) -> tuple[Any, list[Node], dict[str, Any]]:
+    """What is clamped, the one or two nodes that do it, the last one first, and the limits."""
+    nodes, limits = list[Node](), dict[str, Any]()
+    while is_call(node, *_LIMITS) and node.args:
+        names = _LIMITS[name_of(node)]
+        given = {**dict(zip(names, node.args[1:], strict=False)), **node.kwargs}
+        if not limits.keys().isdisjoint(given) or not given.keys() <= set(names):
+            break
+        limits.update(given)
+        nodes.append(node)
+        node = node.args[0]
+    return node, nodes, limits
 
 
 def _formula(node: Node) -> Static | None:
     """(x / s + z).round().clamp(-128, 127).to(torch.int8) in float32, with or without z."""
     result = tensor(node)
-    if result is None or result.dtype != torch.int8 or not _step(node, "to"):
+    if result is None or result.dtype != torch.int8 or not is_call(node, *CONVERT):
         return None
-    clamp: Any = node.args[0]
-    if not _step(clamp, "clamp") or _limits(clamp) != (-128, 127):
+    rounded, clamps, limits = _clamped(node.args[0])
+    if limits != {"min": -128, "max": 127} or not _step(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
         return None
-    rounded: Any = clamp.args[0]
-    if not _step(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
-        return None
-    nodes, total = [rounded, clamp, node], rounded.args[0]
+    nodes, total = [rounded, *clamps[::-1], node], rounded.args[0]
     zero = None
     if _step(total, "add") and len(total.args) == 2 and not total.kwargs:
         nodes.insert(0, total)
@@ -167,7 +171,13 @@ def _formula(node: Node) -> Static | None:
     nodes.insert(0, total)
     x, scales = total.args
     held = tensor(x)
-    if held is None or held.dtype != torch.float32 or held.dim() < 2 or held.device.type != "cpu":
+    if (
+        held is None
+        or held.dtype != torch.float32
+        or held.dim() < 2
+        or held.device.type != "cpu"
+        or result.device != held.device
+    ):
         return None
     if not _along_rows(scales, held.shape[-1]) or (zero is not None and not _along_rows(zero, held.shape[-1])):
         return None

@@ -13,8 +13,6 @@ from torch.fx import Node
 from kvant.fusion._chains import Builder, NotFusedError
 from kvant.fusion._emit import erase, inputs_of
 from kvant.fusion._formula import (
-    CONVERT,
-    COPY,
     FLOATS,
     check_float32,
     converted,
@@ -28,7 +26,7 @@ from kvant.fusion._formula import (
     swiglu_product,
     whole_of,
 )
-from kvant.fusion._graph import is_metadata, is_view, name_of, tensor
+from kvant.fusion._graph import CONVERT, COPY, is_metadata, is_view, name_of, tensor
 from kvant.fusion._guards import check_device, check_unwritten
 from kvant.fusion._quants import Dynamic, dynamic, require_zero
 

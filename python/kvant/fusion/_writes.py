@@ -4,9 +4,11 @@ raw             scatter_update_(dest, indices, updates, ..)                     
 copied          dest.copy_(scatter_update(dest, ..)), dest[:] = scatter_update(dest, ..)
 functionalized  auto_functionalized(_v2)(scatter_update_, ..), its results with getitem
 functional      scatter_update(dest, ..), in graphs without writes one of them; copy(dest, scatter_update(dest, ..))
+returned        the same, of results that the program copies back to its inputs, as its signature says
 """
 
 import operator
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,23 +35,28 @@ class Write:
     axis: int  # counted from the front
     mode: int
     policy: int
-    kind: str  # raw, copied, v1, v2, functional
+    kind: str
     view: dict[str, Any]  # v2: how dest lies in base, without the name of the argument
 
     @property
     def functionalized(self) -> bool:
         """Leaves dest alone, and has results instead."""
-        return self.kind in ("v1", "v2", "functional")
+        return self.kind in ("v1", "v2", "functional", "returned")
 
     def results(self) -> list[Node]:
         """Of a functionalized write: the nodes that are dest (v2: its base) afterwards."""
-        if self.kind == "functional":
+        if self.kind in ("functional", "returned"):
             return [self.node]
         return [user for user in self.node.users if user.target is operator.getitem and user.args[1] == 1]
 
 
-def of_one_form(writes: list[Write]) -> list[Write]:
-    """Between functionalized writes a copied one is functional: what copies its result comes after all of them."""
+def of_one_form(writes: list[Write], returned: Collection[Node]) -> list[Write]:
+    """Between functionalized writes a copied one is functional: what copies its result comes after all of them.
+
+    returned: results that the program copies back to its inputs.
+    """
+    if all(write.kind == "functional" and write.node in returned for write in writes):
+        return [replace(write, kind="returned") for write in writes]
     if not any(write.kind in ("v1", "v2") for write in writes):
         return writes
     return [replace(w, node=w.start, kind="functional") if w.kind == "copied" else w for w in writes]
