@@ -106,7 +106,7 @@ void AddInspect(CLI::App* root, Run* run) {
   app->add_option("--outliers", o->outlier_factor,
                   "rows count whose largest |x| exceeds K times the median row's; default 5")
       ->option_text("K")
-      ->check([o](const std::string& text) {
+      ->check([](const std::string& text) {
         double k = 0;
         const bool legal = CLI::detail::lexical_cast(text, k) && k > 0 && std::isfinite(k);
         return legal ? std::string() : "expected a positive number, not " + text;

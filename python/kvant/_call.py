@@ -30,7 +30,8 @@ def _refuse_gradients(op: Any) -> None:
 def _check_given(op: Any, args: tuple[Any, ...]) -> None:
     for argument, value in zip(op._schema.arguments, args, strict=False):
         if value is None and str(argument.type) == "Tensor":
-            raise TypeError(f"{_name(op)}: {argument.name} is None, expected a Tensor")
+            name = "self" if argument.name == "dest" else argument.name  # the functions' name for it
+            raise TypeError(f"{_name(op)}: {name} is None, expected a Tensor")
 
 
 def call(op: Any, *args: Any, names: dict[str, str] | None = None, writes: Sequence[torch.Tensor] = ()) -> Any:
@@ -40,7 +41,8 @@ def call(op: Any, *args: Any, names: dict[str, str] | None = None, writes: Seque
     is told, so that a backward pass which needs what they held before raises.
     """
     for t in writes:
-        if t.requires_grad and torch.is_grad_enabled():
+        # What is no tensor at all is the operator's to refuse.
+        if getattr(t, "requires_grad", False) and torch.is_grad_enabled():
             _refuse_gradients(op)
     try:
         result = op(*args)

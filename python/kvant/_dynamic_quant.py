@@ -126,4 +126,7 @@ def _results(out: Sequence[Tensor], symmetric: bool) -> tuple[Tensor, Tensor, Te
     if len(out) != wanted:
         names = "(y, scale)" if symmetric else "(y, scale, offset)"
         raise ValueError(f"dynamic_quant: out has {len(out)} tensors, expected {names}")
+    for i, t in enumerate(out):
+        if t is None:
+            raise TypeError(f"dynamic_quant: out[{i}] is None, expected a Tensor")
     return (out[0], out[1], None) if symmetric else (out[0], out[1], out[2])

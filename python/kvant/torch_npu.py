@@ -62,7 +62,8 @@ def _code(dst_type: DstType | None, default: DstType = 1, name: str = "dst_type"
     value = default if dst_type is None else dst_type
     code = _DTYPES.get(value) if isinstance(value, torch.dtype) else value
     if code not in STORAGE or isinstance(code, bool):
-        known = "1, 16, 23, 24, 285, 290, 291, 292, torch.int8, torch.quint4x2, torch.float8_e5m2, torch.float8_e4m3fn"
+        known = "1, 16, 23, 24, 285, 290, 291, 292, torch.int8, torch.qint8, torch.quint4x2, torch.float8_e5m2, "
+        known += "torch.float8_e4m3fn"
         raise ValueError(f"{name} is {dst_type!r}, expected one of {known}")
     return code
 

@@ -27,9 +27,10 @@ DequantizeGatherArgs Canonical(DequantizeGatherArgs a) {
   if (a.group_size != 0 || !a.var.present()) return a;
   const bool only_scales = !a.var_offset.present();
   for (ConstTensorView* t : {&a.var_scale, &a.var_offset}) {
+    if (!t->present() || t->rank() == a.var.rank() - 1) continue;
     TensorView table(const_cast<void*>(t->data()), t->dtype(), t->shape(), t->strides());
     table.set_device(t->device());
-    if (t->present()) *t = CanonicalTable(a.var, table, only_scales);
+    *t = CanonicalTable(a.var, table, only_scales);
   }
   return a;
 }
