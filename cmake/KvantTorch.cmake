@@ -36,6 +36,12 @@ set_target_properties(kvant_torch PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBI
 # libkvant_torch_cuda: the same operators for CUDA tensors, whose schemas libkvant_torch has defined. A library of its own,
 # because it asks for symbols that only a PyTorch with CUDA has.
 if(KVANT_CUDA)
+  # It is linked with a stand-in of that PyTorch's libtorch_cuda, of the same name, so that any PyTorch will do to build it.
+  file(WRITE "${PROJECT_BINARY_DIR}/torch_cuda_stub.c"
+       "int aoti_torch_get_current_cuda_stream(int device, void** stream) { return device == 0 && stream == 0; }\n")
+  add_library(kvant_torch_cuda_stub SHARED "${PROJECT_BINARY_DIR}/torch_cuda_stub.c")
+  set_target_properties(kvant_torch_cuda_stub PROPERTIES OUTPUT_NAME torch_cuda LIBRARY_OUTPUT_DIRECTORY
+                                                                                "${PROJECT_BINARY_DIR}/stub")
   set(kvant_torch_cuda_sources ${kvant_torch_sources})
   list(FILTER kvant_torch_cuda_sources EXCLUDE REGEX "/group_counts/torch\\.cc$") # for the host
   add_library(kvant_torch_cuda SHARED ${kvant_torch_cuda_sources})
@@ -44,5 +50,8 @@ if(KVANT_CUDA)
                                                     VISIBILITY_INLINES_HIDDEN ON)
   target_compile_definitions(kvant_torch_cuda PRIVATE TORCH_TARGET_VERSION=0x020b000000000000 KVANT_TORCH_CUDA)
   target_include_directories(kvant_torch_cuda SYSTEM PRIVATE "${kvant_torch_include}")
-  target_link_libraries(kvant_torch_cuda PRIVATE kvant kvant_cuda "${kvant_torch_cpu}")
+  target_link_libraries(kvant_torch_cuda PRIVATE kvant kvant_cuda "${kvant_torch_cpu}"
+                                                 "$<TARGET_LINKER_FILE:kvant_torch_cuda_stub>")
+  add_dependencies(kvant_torch_cuda kvant_torch_cuda_stub)
+  target_link_options(kvant_torch_cuda PRIVATE -Wl,--no-undefined)
 endif()
