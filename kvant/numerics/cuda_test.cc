@@ -26,5 +26,19 @@ TEST_F(CudaLanesOnDevice, EqualScalarLanes) {
   }
 }
 
+// Conversions to FP8, and the larger of two 16-bit numbers, of all of them.
+TEST_F(CudaLanesOnDevice, InstructionsEqualFormulas) {
+  testing::LaneDifferences found{};
+  testing::CudaMemory there(sizeof(found));
+  there.Upload(&found);
+  testing::CompareInstructionsOnDevice(reinterpret_cast<testing::LaneDifferences*>(there.data()));
+  testing::CudaWait();
+  there.Download(&found);
+  EXPECT_EQ(found.float8_e4m3fn, 0u);
+  EXPECT_EQ(found.float8_e5m2, 0u);
+  EXPECT_EQ(found.largest_float16, 0u);
+  EXPECT_EQ(found.largest_bfloat16, 0u);
+}
+
 }  // namespace
 }  // namespace kvant

@@ -100,6 +100,20 @@ struct CudaLanes {
 #endif
   }
 
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  // FP8 codes of any two numbers, the first in the low byte: what the codecs' Encode makes of them.
+  template <bool kE4M3>
+  static KVANT_INLINE uint32_t NarrowToFp8(F first, F second) {
+    uint16_t codes;
+    if constexpr (kE4M3) {
+      asm("cvt.rn.satfinite.e4m3x2.f32 %0, %1, %2;" : "=h"(codes) : "f"(second), "f"(first));
+    } else {
+      asm("cvt.rn.satfinite.e5m2x2.f32 %0, %1, %2;" : "=h"(codes) : "f"(second), "f"(first));
+    }
+    return codes;
+  }
+#endif
+
   // fp32 to an element type: nearest even; NaNs are 0x7FC00000, 0x7E00 and 0x7FC0.
   template <class T>
   static KVANT_INLINE T Narrow(F v) {
@@ -122,26 +136,38 @@ struct CudaLanes {
   }
 };
 
-// Two 16-bit integers in a word, each compared with its counterpart.
+// Two numbers of type T, Float16 or BFloat16, in a word.
+template <class T>
 struct CudaPairs {
+  // The larger of each two: -0 is below +0, and a NaN, 0x7FFF, wins.
+  static KVANT_INLINE uint32_t Max(uint32_t a, uint32_t b) {
 #if defined(__CUDA_ARCH__)
-  static KVANT_INLINE uint32_t MinS(uint32_t a, uint32_t b) { return __vmins2(a, b); }
-  static KVANT_INLINE uint32_t MaxS(uint32_t a, uint32_t b) { return __vmaxs2(a, b); }
+    uint32_t r;
+    if constexpr (std::is_same_v<T, Float16>) {
+      asm("max.NaN.f16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    } else {
+      asm("max.NaN.bf16x2 %0, %1, %2;" : "=r"(r) : "r"(a), "r"(b));
+    }
+    return r;
 #else
-  static KVANT_INLINE uint32_t MinS(uint32_t a, uint32_t b) { return Join(Low(a) < Low(b), High(a) < High(b), a, b); }
-  static KVANT_INLINE uint32_t MaxS(uint32_t a, uint32_t b) { return Join(Low(a) > Low(b), High(a) > High(b), a, b); }
+    return MaxInWords(a, b);
 #endif
-  static KVANT_INLINE int16_t Low(uint32_t a) { return static_cast<int16_t>(a); }
-  static KVANT_INLINE int16_t High(uint32_t a) { return static_cast<int16_t>(a >> 16); }
-  // OrderedBits (affine.inc) of 16-bit patterns. An involution.
-  static KVANT_INLINE uint32_t Ordered(uint32_t a) {
-    const uint32_t signs = a & 0x80008000u;
-    return a ^ (signs - (signs >> 15));
   }
+  // The same without an instruction for it.
+  static KVANT_HOST_DEVICE uint32_t MaxInWords(uint32_t a, uint32_t b) {
+    return MaxOfOne(a & 0xFFFFu, b & 0xFFFFu) | MaxOfOne(a >> 16, b >> 16) << 16;
+  }
+  static KVANT_INLINE uint32_t Negate(uint32_t a) { return a ^ 0x80008000u; }
+  static KVANT_INLINE uint32_t Magnitudes(uint32_t a) { return a & 0x7FFF7FFFu; }
+  // What Max leaves as it is: minus infinity.
+  static constexpr uint32_t kLeast = std::is_same_v<T, Float16> ? 0xFC00FC00u : 0xFF80FF80u;
 
  private:
-  static KVANT_INLINE uint32_t Join(bool low, bool high, uint32_t a, uint32_t b) {
-    return ((low ? a : b) & 0xFFFFu) | ((high ? a : b) & 0xFFFF0000u);
+  static KVANT_HOST_DEVICE uint32_t MaxOfOne(uint32_t a, uint32_t b) {
+    constexpr uint32_t kInfinity = kLeast & 0x7FFFu;
+    if ((a & 0x7FFFu) > kInfinity || (b & 0x7FFFu) > kInfinity) return 0x7FFFu;
+    const auto ordered = [](uint32_t v) { return v & 0x8000u ? 0xFFFFu - v : v + 0x8000u; };
+    return ordered(a) > ordered(b) ? a : b;
   }
 };
 

@@ -70,11 +70,11 @@ Status CheckErrors(CUstream_st* stream) {
 }
 
 template <>
-Status LaunchRowsOf<Float16>(Queue&, CudaStep, int, const CudaRows&, const CudaShape&);
+Status LaunchRowsOf<Float16>(Queue&, CudaStep, RowVariant, const CudaRows&, const CudaShape&);
 template <>
-Status LaunchRowsOf<BFloat16>(Queue&, CudaStep, int, const CudaRows&, const CudaShape&);
+Status LaunchRowsOf<BFloat16>(Queue&, CudaStep, RowVariant, const CudaRows&, const CudaShape&);
 template <>
-Status LaunchRowsOf<float>(Queue&, CudaStep, int, const CudaRows&, const CudaShape&);
+Status LaunchRowsOf<float>(Queue&, CudaStep, RowVariant, const CudaRows&, const CudaShape&);
 template <>
 Status LaunchColumnsOf<Float16>(Queue&, CudaStep, const CudaColumns&, const CudaShape&);
 template <>
@@ -82,10 +82,10 @@ Status LaunchColumnsOf<BFloat16>(Queue&, CudaStep, const CudaColumns&, const Cud
 template <>
 Status LaunchColumnsOf<float>(Queue&, CudaStep, const CudaColumns&, const CudaShape&);
 
-Status LaunchRows(Queue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape) {
+Status LaunchRows(Queue& queue, CudaStep step, RowVariant variant, const CudaRows& plan, const CudaShape& shape) {
   if (step == CudaStep::kStatistics) return Launch(queue, StatisticsKernel{plan}, shape);
   return VisitFloat(plan.x_dtype,
-                    [&](auto kind) { return LaunchRowsOf<decltype(kind)>(queue, step, vectors, plan, shape); });
+                    [&](auto kind) { return LaunchRowsOf<decltype(kind)>(queue, step, variant, plan, shape); });
 }
 
 Status LaunchColumns(Queue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) {

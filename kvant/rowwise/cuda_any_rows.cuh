@@ -103,7 +103,9 @@ struct EncodeKernel {
       RowPlace at{};
       at.scale = plan.data[kRowScale];
       at.offset = plan.data[kRowOffset];
-      if (team.index() == 0) StoreParameters(team, plan, at, code);
+      team.Each([&](int t) {
+        if (t == 0 && team.index() == 0) StoreParameters(plan, at, code);
+      });
     }
     for (int64_t i = team.index(); i < plan.rows * plan.segments; i += team.count()) {
       const RowPiece piece = PieceOf(plan, i);
@@ -112,15 +114,19 @@ struct EncodeKernel {
         ReportSkipped(team, plan.scatter, at.update, plan.faults, plan.op);
         continue;
       }
-      if (IsOverwritten(team, plan.scatter, at.update, at.first, at.position)) continue;
+      if (IsOverwritten(team, plan, piece.row)) continue;
       if (plan.stage == Stage::kEncode) {
         code = Given(at);
       } else if (!plan.per_tensor) {
         code = plan.partial == nullptr ? Own(team, &bits, at)
                                        : Merged(team, &bits, piece.row * plan.segments, plan.segments);
-        if (piece.from == 0) StoreParameters(team, plan, at, code);
       }
-      EncodeStretch<In, kFormat>(team, plan, at, piece.from, piece.to, code);
+      team.Each([&](int t) {
+        if (t == 0 && plan.stage != Stage::kEncode && !plan.per_tensor && piece.from == 0) {
+          StoreParameters(plan, at, code);
+        }
+        EncodeShare<In, kFormat>(plan, at, piece.from, piece.to, code, t, team.width());
+      });
     }
   }
 

@@ -28,26 +28,26 @@ decltype(auto) VisitFormat(Format format, Function&& f) {
 }
 
 template <class In, Format kFormat, bool kAsymmetric, class Launch>
-Status LaunchRowKernel(int vectors, const CudaRows& plan, const Launch& launch) {
-  switch (vectors) {
-    case 1:
-      return launch(RowKernel<In, kFormat, kAsymmetric, 1>{plan});
-    case 2:
-      return launch(RowKernel<In, kFormat, kAsymmetric, 2>{plan});
-    default:
-      return launch(RowKernel<In, kFormat, kAsymmetric, 4>{plan});
+Status LaunchRowKernel(RowVariant variant, const CudaRows& plan, const Launch& launch) {
+  const bool deep = variant == RowVariant::kDeep;
+  if (plan.smooth != nullptr || plan.grouped) {
+    return deep ? launch(RowKernel<In, kFormat, kAsymmetric, true, 1, kDeepVectors>(plan))
+                : launch(RowKernel<In, kFormat, kAsymmetric, true, 1, 1>(plan));
   }
+  if (variant == RowVariant::kShort) return launch(RowKernel<In, kFormat, kAsymmetric, false, kShortRows, 1>(plan));
+  return deep ? launch(RowKernel<In, kFormat, kAsymmetric, false, 1, kDeepVectors>(plan))
+              : launch(RowKernel<In, kFormat, kAsymmetric, false, 1, 1>(plan));
 }
 
 // Of plans whose x_dtype is that of In.
 template <class In, class Launch>
-Status DispatchRows(CudaStep step, int vectors, const CudaRows& plan, const Launch& launch) {
+Status DispatchRows(CudaStep step, RowVariant variant, const CudaRows& plan, const Launch& launch) {
   if (step == CudaStep::kMeasure) return launch(MeasureKernel<In>{plan});
   return VisitFormat(plan.format, [&](auto format) {
     constexpr Format kFormat = decltype(format)::value;
     if (step == CudaStep::kEncode) return launch(EncodeKernel<In, kFormat>{plan});
-    return plan.asymmetric ? LaunchRowKernel<In, kFormat, true>(vectors, plan, launch)
-                           : LaunchRowKernel<In, kFormat, false>(vectors, plan, launch);
+    return plan.asymmetric ? LaunchRowKernel<In, kFormat, true>(variant, plan, launch)
+                           : LaunchRowKernel<In, kFormat, false>(variant, plan, launch);
   });
 }
 

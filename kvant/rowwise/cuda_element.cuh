@@ -135,37 +135,38 @@ KVANT_INLINE void AddNumber(float v, MinMaxBits* m) {
   m->max = L::MaxI(m->max, bits);
 }
 
-// OrderedBits of a number whose 16-bit pattern's CudaPairs::Ordered is `ordered`. A NaN stays at its end.
-template <class In>
-KVANT_INLINE int32_t Widen(int16_t ordered) {
-  const auto pattern = static_cast<uint16_t>(CudaPairs::Ordered(static_cast<uint16_t>(ordered)));
-  const float v = L::Number(In{pattern});
-  if (v != v) return ordered < 0 ? INT32_MIN : INT32_MAX;
-  return OrderedBits<L>(L::Bits(v));
-}
-
-// Statistics of 16-bit elements, two at a time. `kSymmetric`: only the largest magnitude, as the maximum.
+// Statistics of 16-bit elements, two at a time. `kSymmetric`: only the largest magnitude.
 template <class In, bool kSymmetric>
-struct PairRange {
-  uint32_t min = 0x7FFF7FFFu, max = kSymmetric ? 0 : 0x80008000u;
+class PairRange {
+ public:
+  using Pairs = CudaPairs<In>;
+  // The largest element and above it the largest of their negatives, or the largest magnitude twice. A NaN stays one.
+  struct Bits {
+    uint32_t pair = kSymmetric ? 0 : Pairs::kLeast;
+  };
 
   KVANT_INLINE void Add(uint32_t pair) {
     if constexpr (kSymmetric) {
-      max = CudaPairs::MaxS(max, pair & 0x7FFF7FFFu);
+      max_ = Pairs::Max(max_, Pairs::Magnitudes(pair));
     } else {
-      const uint32_t ordered = CudaPairs::Ordered(pair);
-      min = CudaPairs::MinS(min, ordered);
-      max = CudaPairs::MaxS(max, ordered);
+      max_ = Pairs::Max(max_, pair);
+      negative_ = Pairs::Max(negative_, Pairs::Negate(pair));
     }
   }
-  // Of at least one pair.
-  KVANT_INLINE MinMaxBits Get() const {
-    const int16_t a = CudaPairs::Low(max), b = CudaPairs::High(max);
-    const int32_t most = Widen<In>(a > b ? a : b);
-    if constexpr (kSymmetric) return {0, most};
-    const int16_t c = CudaPairs::Low(min), d = CudaPairs::High(min);
-    return {Widen<In>(c < d ? c : d), most};
+  KVANT_INLINE Bits Get() const {
+    const uint32_t other = kSymmetric ? max_ : negative_;
+    return {Pairs::Max((max_ & 0xFFFFu) | other << 16, max_ >> 16 | (other & 0xFFFF0000u))};
   }
+  KVANT_INLINE static Bits Merge(const Bits& a, const Bits& b) { return {Pairs::Max(a.pair, b.pair)}; }
+  KVANT_INLINE static MinMaxBits Wide(const Bits& all) {
+    const float most = L::Number(In{static_cast<uint16_t>(all.pair)});
+    if constexpr (kSymmetric) return {0, L::Bits(most)};
+    const float least = L::Number(In{static_cast<uint16_t>(all.pair >> 16 ^ 0x8000u)});
+    return {OrderedBits<L>(L::Bits(least)), OrderedBits<L>(L::Bits(most))};
+  }
+
+ private:
+  uint32_t max_ = Bits().pair, negative_ = Pairs::kLeast;
 };
 
 // How the codes of a row are made.
@@ -202,6 +203,13 @@ KVANT_INLINE int32_t FastCode(float v, const RowCode& c, bool twice) {
   return twice ? EncodeFast<kFormat, kAsymmetric, true, L>(v, 1.0f, c.scale, c.inverse, c.offset)
                : EncodeFast<kFormat, kAsymmetric, false, L>(v, 1.0f, c.scale, c.inverse, c.offset);
 }
+// What an FP8 format rounds: a quotient with the sign of x', which a correction may have taken from a zero.
+template <bool kAsymmetric>
+KVANT_INLINE float FastNumber(float v, const RowCode& c, bool twice) {
+  const float q = twice ? DivideBy<true, L>(v, c.scale, c.inverse) : DivideBy<false, L>(v, c.scale, c.inverse);
+  if constexpr (kAsymmetric) return L::Add(q, c.offset);
+  return L::FloatOf(L::BitSelect(L::SetI(INT32_MAX), L::Bits(q), L::Bits(v)));
+}
 template <Format kFormat>
 KVANT_INLINE int32_t ExactCode(float v, const RowCode& c, bool asymmetric) {
   float q = L::Div(v, c.scale);
@@ -222,10 +230,44 @@ KVANT_INLINE auto PackCodes(const int32_t (&codes)[n]) {
   return p;
 }
 
+// Two codes of an FP8 format, of any numbers, the first in the low byte.
+template <Format kFormat>
+KVANT_INLINE uint32_t CodesOfPair(float first, float second) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 890
+  return L::NarrowToFp8<kFormat == Format::kFloat8E4M3FN>(first, second);
+#else
+  return static_cast<uint32_t>(CodecOf<L, kFormat>::Encode(first) | CodecOf<L, kFormat>::Encode(second) << 8);
+#endif
+}
+
+// FastCode of n numbers, as they are stored.
+template <Format kFormat, bool kAsymmetric, int n>
+KVANT_INLINE auto FastCodes(const float (&v)[n], const RowCode& c, bool twice) {
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 890
+  if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
+    Packed<n> p;
+    KVANT_UNROLL
+    for (int i = 0; i < n; i += 2) {
+      const uint32_t pair =
+          CodesOfPair<kFormat>(FastNumber<kAsymmetric>(v[i], c, twice), FastNumber<kAsymmetric>(v[i + 1], c, twice));
+      p.word[i / 4] = i % 4 == 0 ? pair : p.word[i / 4] | pair << 16;
+    }
+    return p;
+  }
+#endif
+  int32_t codes[n];
+  KVANT_UNROLL
+  for (int i = 0; i < n; ++i) codes[i] = FastCode<kFormat, kAsymmetric>(v[i], c, twice);
+  return PackCodes<kFormat>(codes);
+}
+
 // Quotient and remainder of numbers that are not negative, by 32-bit division where that is enough.
-struct Divided {
-  int64_t quotient, remainder;
+template <class Int>
+struct Parts {
+  Int quotient, remainder;
 };
+using Divided = Parts<int64_t>;
+KVANT_INLINE Parts<uint32_t> Divide(uint32_t a, uint32_t b) { return {a / b, a % b}; }
 KVANT_INLINE Divided Divide(int64_t a, int64_t b) {
   if (static_cast<uint64_t>(a | b) >> 32 == 0) {
     const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);

@@ -15,48 +15,40 @@ struct RowPlace {
   char* y;
   char* scale;
   char* offset;
-  const char* smooth;               // of its first element, or null
-  bool skipped;                     // nothing is written
-  bool zero;                        // codes, scale and offset 0: the row has no group
-  int64_t update, first, position;  // of a scatter
+  const char* smooth;  // of its first element, or null
+  int64_t update;      // of a scatter
+  bool skipped;        // nothing is written
+  bool zero;           // codes, scale and offset 0: the row has no group
 };
 
 // An index over the first `rank` dimensions of a grid to offsets of the tensors [0, kTensors).
-template <int kTensors>
-KVANT_INLINE void Locate(const Grid& grid, int rank, int64_t index, int64_t (&offset)[kTensors]) {
+template <int kTensors, class Index>
+KVANT_INLINE void Locate(const Grid& grid, int rank, Index index, int64_t (&offset)[kTensors]) {
   KVANT_UNROLL
   for (int t = 0; t < kTensors; ++t) offset[t] = 0;
-  for (int d = rank - 1; d >= 0; --d) {
-    int64_t at = index;
-    if (d > 0) {
-      const Divided parts = Divide(index, grid.dims[d].extent);
-      at = parts.remainder;
-      index = parts.quotient;
-    }
+  KVANT_NO_UNROLL
+  for (int d = rank - 1; d > 0; --d) {
+    const auto parts = Divide(index, static_cast<Index>(grid.dims[d].extent));
+    index = parts.quotient;
     KVANT_UNROLL
-    for (int t = 0; t < kTensors; ++t) offset[t] += at * grid.dims[d].stride[t];
+    for (int t = 0; t < kTensors; ++t) offset[t] += static_cast<int64_t>(parts.remainder) * grid.dims[d].stride[t];
   }
+  if (rank == 0) return;
+  KVANT_UNROLL
+  for (int t = 0; t < kTensors; ++t) offset[t] += static_cast<int64_t>(index) * grid.dims[0].stride[t];
 }
 
-KVANT_INLINE RowPlace PlaceOf(const CudaRows& p, int64_t row) {
+// A row before its indices are read: x is there, and with kSmooth the smooth scales; what the row writes is where the
+// update would write at 0. Index: uint32_t where the number of rows is one.
+template <bool kSmooth, class Index>
+KVANT_INLINE RowPlace SourceOf(const CudaRows& p, Index row) {
   RowPlace place{};
   int64_t offset[kGridTensors];
   if (p.scatter.on) {
-    const Divided parts = Divide(row, p.scatter.rows_per_update);
+    const auto parts = Divide(row, static_cast<Index>(p.scatter.rows_per_update));
     Locate(p.grid, p.grid.rank, parts.remainder, offset);
-    ScatterPlace to{0, 0};
-    place.update = parts.quotient;
-    place.skipped = !p.scatter.index.Decode(place.update, &to);
-    place.first = to.first;
-    const int64_t t = Divide(parts.remainder, p.scatter.rows_per_position).quotient;
-    place.position = to.start + (p.scatter.index.geometry().length == 1 ? 0 : t % p.scatter.index.geometry().length);
+    place.update = static_cast<int64_t>(parts.quotient);
     offset[kRowX] += place.update * p.scatter.update_stride[kRowX];
-    if (!place.skipped) {
-      KVANT_UNROLL
-      for (int i = kRowY; i < kGridTensors; ++i) {
-        offset[i] += to.first * p.scatter.first_stride[i] + to.start * p.scatter.axis_stride[i];
-      }
-    }
   } else {
     Locate(p.grid, p.grid.rank, row, offset);
   }
@@ -64,17 +56,36 @@ KVANT_INLINE RowPlace PlaceOf(const CudaRows& p, int64_t row) {
   place.y = p.data[kRowY] + offset[kRowY];
   place.scale = p.data[kRowScale] + offset[kRowScale];
   place.offset = p.data[kRowOffset] + offset[kRowOffset];
-  if (p.smooth != nullptr) {
-    const Divided token = Divide(row, p.rows_per_token);
+  if constexpr (kSmooth) {
+    if (p.smooth == nullptr) return place;
+    const auto token = Divide(row, static_cast<Index>(p.rows_per_token));
     int64_t group = 0;
     if (p.grouped) {
-      group = p.groups.GroupOf(token.quotient);
+      group = p.groups.GroupOf(static_cast<int64_t>(token.quotient));
       place.zero = group >= p.groups.size();
-      if (place.zero) group = 0;
+      if (place.zero) return place;
     }
-    place.smooth = p.smooth + group * p.smooth_group_stride + token.remainder * p.columns * p.smooth_step;
-    if (place.zero) place.smooth = nullptr;
+    place.smooth =
+        p.smooth + group * p.smooth_group_stride + static_cast<int64_t>(token.remainder) * p.columns * p.smooth_step;
   }
+  return place;
+}
+
+// Moves it to the place that its update names.
+KVANT_INLINE void Aim(const CudaRows& p, RowPlace* place) {
+  if (!p.scatter.on) return;
+  ScatterPlace to{0, 0};
+  place->skipped = !p.scatter.index.Decode(place->update, &to);
+  if (place->skipped) return;
+  const auto along = [&](int i) { return to.first * p.scatter.first_stride[i] + to.start * p.scatter.axis_stride[i]; };
+  place->y += along(kRowY);
+  place->scale += along(kRowScale);
+  place->offset += along(kRowOffset);
+}
+
+KVANT_INLINE RowPlace PlaceOf(const CudaRows& p, int64_t row) {
+  RowPlace place = SourceOf<true>(p, row);
+  Aim(p, &place);
   return place;
 }
 
@@ -106,7 +117,7 @@ KVANT_INLINE void ReportSkipped(const Team& team, const CudaScatter& s, int64_t 
   });
 }
 
-// Whether a later update writes the place (first, position) as well.
+// Whether a later update writes the place (first, position) of this one as well.
 template <class Team>
 KVANT_INLINE bool IsOverwritten(const Team& team, const CudaScatter& s, int64_t update, int64_t first,
                                 int64_t position) {
@@ -116,6 +127,7 @@ KVANT_INLINE bool IsOverwritten(const Team& team, const CudaScatter& s, int64_t 
   typename Team::template Own<uint32_t> found(team);
   team.Each([&](int t) {
     found[t] = 0;
+    KVANT_NO_UNROLL
     for (int64_t i = update + 1 + t; i < g.updates; i += team.width()) {
       ScatterPlace other;
       if (s.index.Decode(i, &other) && other.first == first && other.start <= position &&
@@ -126,6 +138,18 @@ KVANT_INLINE bool IsOverwritten(const Team& team, const CudaScatter& s, int64_t 
   });
   return team.Reduce(
              found, [](uint32_t a, uint32_t b) { return a | b; }, [](uint32_t v) { return v; }) != 0;
+}
+
+// The same of a row that is not skipped.
+template <class Team>
+KVANT_INLINE bool IsOverwritten(const Team& team, const CudaRows& p, int64_t row) {
+  if (!p.scatter.on || !p.scatter.deterministic) return false;
+  const Divided parts = Divide(row, p.scatter.rows_per_update);
+  const int64_t length = p.scatter.index.geometry().length;
+  ScatterPlace to{0, 0};
+  if (!p.scatter.index.Decode(parts.quotient, &to)) return false;
+  if (length != 1) to.start += Divide(parts.remainder, p.scatter.rows_per_position).quotient % length;
+  return IsOverwritten(team, p.scatter, parts.quotient, to.first, to.start);
 }
 
 }  // namespace kvant::cuda

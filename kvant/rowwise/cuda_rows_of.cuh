@@ -8,19 +8,20 @@
 namespace kvant::cuda {
 
 template <class In>
-Status LaunchRowsOf(Queue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape);
+Status LaunchRowsOf(Queue& queue, CudaStep step, RowVariant variant, const CudaRows& plan, const CudaShape& shape);
 template <class In>
 Status LaunchColumnsOf(Queue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape);
 
 // To be used in one file for each type.
-#define KVANT_ROWS_OF(In)                                                                                            \
-  template <>                                                                                                        \
-  Status LaunchRowsOf<In>(Queue & queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape) { \
-    return DispatchRows<In>(step, vectors, plan, [&](const auto& k) { return Launch(queue, k, shape); });            \
-  }                                                                                                                  \
-  template <>                                                                                                        \
-  Status LaunchColumnsOf<In>(Queue & queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) {        \
-    return DispatchColumns<In>(step, plan, [&](const auto& k) { return Launch(queue, k, shape); });                  \
+#define KVANT_ROWS_OF(In)                                                                                     \
+  template <>                                                                                                 \
+  Status LaunchRowsOf<In>(Queue & queue, CudaStep step, RowVariant variant, const CudaRows& plan,             \
+                          const CudaShape& shape) {                                                           \
+    return DispatchRows<In>(step, variant, plan, [&](const auto& k) { return Launch(queue, k, shape); });     \
+  }                                                                                                           \
+  template <>                                                                                                 \
+  Status LaunchColumnsOf<In>(Queue & queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) { \
+    return DispatchColumns<In>(step, plan, [&](const auto& k) { return Launch(queue, k, shape); });           \
   }
 
 }  // namespace kvant::cuda

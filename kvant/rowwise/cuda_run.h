@@ -77,10 +77,11 @@ Status RunRows(Queue& queue, CudaRows p) {
   KVANT_RETURN_IF_ERROR(CheckWorkspace(queue, p.op, workspace.needed));
   p.faults = queue.faults;
   p.scatter.deterministic = queue.deterministic;
-  if (p.stage == Stage::kBoth && !p.per_tensor && TakesVectors(p)) {
-    const RowChoice choice = ChooseRowKernel(queue.traits, p.rows, p.columns * ByteSize(p.x_dtype) / 16);
-    if (choice.vectors != 0) {
-      return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kRows, choice.vectors, p, choice.shape);
+  if (p.stage == Stage::kBoth && !p.per_tensor && p.rows <= kMostRowsInHand && TakesVectors(p)) {
+    const RowChoice choice =
+        ChooseRowKernel(queue.traits, p.rows, p.columns * ByteSize(p.x_dtype) / 16, p.smooth != nullptr || p.grouped);
+    if (choice.variant != RowVariant::kNone) {
+      return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kRows, choice.variant, p, choice.shape);
     }
   }
   const bool room = workspace.useful != 0 && queue.workspace != nullptr &&
@@ -91,11 +92,12 @@ Status RunRows(Queue& queue, CudaRows p) {
   }
   const CudaShape encode = ChooseUnits(queue.traits, p.rows * p.segments, std::min(p.columns, kCudaSegment));
   if (p.stage == Stage::kEncode) {
-    return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kEncode, 0, p, encode);
+    return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kEncode, RowVariant::kNone, p, encode);
   }
   if (!room) {
     if (p.rows == 0 && !p.grouped) return {};
-    return LaunchRows(queue, p.stage == Stage::kMeasure ? CudaStep::kMeasure : CudaStep::kEncode, 0, p, encode);
+    return LaunchRows(queue, p.stage == Stage::kMeasure ? CudaStep::kMeasure : CudaStep::kEncode, RowVariant::kNone, p,
+                      encode);
   }
   CudaShape measure = encode;
   p.partial = static_cast<MinMaxBits*>(queue.workspace);
@@ -103,12 +105,12 @@ Status RunRows(Queue& queue, CudaRows p) {
     measure.blocks = std::min(measure.blocks, kCudaMeasuringTeams * measure.width / measure.threads);
     p.partials = measure.teams();
   }
-  KVANT_RETURN_IF_ERROR(LaunchRows(queue, CudaStep::kMeasure, 0, p, measure));
+  KVANT_RETURN_IF_ERROR(LaunchRows(queue, CudaStep::kMeasure, RowVariant::kNone, p, measure));
   if (p.stage == Stage::kMeasure) {
     const int64_t rows = p.per_tensor ? 1 : p.rows;
-    return LaunchRows(queue, CudaStep::kStatistics, 0, p, ChooseUnits(queue.traits, rows, kWarp));
+    return LaunchRows(queue, CudaStep::kStatistics, RowVariant::kNone, p, ChooseUnits(queue.traits, rows, kWarp));
   }
-  return LaunchRows(queue, CudaStep::kEncode, 0, p, encode);
+  return LaunchRows(queue, CudaStep::kEncode, RowVariant::kNone, p, encode);
 }
 
 template <class Queue>

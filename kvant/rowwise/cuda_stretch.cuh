@@ -22,10 +22,10 @@ KVANT_INLINE void MeasureStretch(const Team& team, const CudaRows& p, const RowP
   });
 }
 
-// Codes of columns [from, to), one by one or, for INT4, in pairs; from is even then.
-template <class In, Format kFormat, class Team>
-KVANT_INLINE void EncodeStretch(const Team& team, const CudaRows& p, const RowPlace& at, int64_t from, int64_t to,
-                                const RowCode& code) {
+// A thread's share of the codes of columns [from, to), one by one or, for INT4, in pairs; from is even then.
+template <class In, Format kFormat>
+KVANT_INLINE void EncodeShare(const CudaRows& p, const RowPlace& at, int64_t from, int64_t to, const RowCode& code,
+                              int t, int width) {
   const bool twice = sizeof(In) == 4 || p.smooth != nullptr;
   const auto one = [&](int64_t c) -> int32_t {
     if (code.how == kCodesZero || at.zero) return 0;
@@ -33,19 +33,17 @@ KVANT_INLINE void EncodeStretch(const Team& team, const CudaRows& p, const RowPl
     if (code.how == kCodesExact) return ExactCode<kFormat>(v, code, p.asymmetric);
     return p.asymmetric ? FastCode<kFormat, true>(v, code, twice) : FastCode<kFormat, false>(v, code, twice);
   };
-  team.Each([&](int t) {
-    if constexpr (kFormat == Format::kInt4) {
-      for (int64_t c = from + 2 * t; c < to; c += 2 * team.width()) {
-        const int32_t codes[2] = {one(c), one(c + 1)};
-        Store(at.y + c / 2, PackCodes<kFormat>(codes));
-      }
-    } else {
-      for (int64_t c = from + t; c < to; c += team.width()) {
-        const int32_t codes[1] = {one(c)};
-        Store(at.y + c * p.y_step, PackCodes<kFormat>(codes));
-      }
+  if constexpr (kFormat == Format::kInt4) {
+    for (int64_t c = from + 2 * t; c < to; c += 2 * width) {
+      const int32_t codes[2] = {one(c), one(c + 1)};
+      Store(at.y + c / 2, PackCodes<kFormat>(codes));
     }
-  });
+  } else {
+    for (int64_t c = from + t; c < to; c += width) {
+      const int32_t codes[1] = {one(c)};
+      Store(at.y + c * p.y_step, PackCodes<kFormat>(codes));
+    }
+  }
 }
 
 // Statistics, where only the magnitude counts with it as the maximum.
@@ -65,13 +63,9 @@ KVANT_INLINE RowCode ParametersOf(const CudaRows& p, const MinMaxValues& v) {
                          p.param_dtype);
 }
 
-template <class Team>
-KVANT_INLINE void StoreParameters(const Team& team, const CudaRows& p, const RowPlace& at, const RowCode& code) {
-  team.Each([&](int t) {
-    if (t != 0) return;
-    PutNumber(at.scale, at.zero ? 0 : code.scale, p.param_dtype, false);
-    if (p.asymmetric) PutNumber(at.offset, at.zero ? 0 : code.offset, p.param_dtype, !at.zero && p.negate_offset);
-  });
+KVANT_INLINE void StoreParameters(const CudaRows& p, const RowPlace& at, const RowCode& code) {
+  PutNumber(at.scale, at.zero ? 0 : code.scale, p.param_dtype, false);
+  if (p.asymmetric) PutNumber(at.offset, at.zero ? 0 : code.offset, p.param_dtype, !at.zero && p.negate_offset);
 }
 
 struct MergeBits {

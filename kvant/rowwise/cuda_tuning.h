@@ -18,15 +18,14 @@ struct CudaTraits {
 
 struct CudaTuning {
   int from_capability;
-  int many_threads;   // of the block that has a row of registers, where there are rows for all multiprocessors
   int short_threads;  // of a block of short rows, and of blocks without a row of their own
   int max_cluster;    // blocks that may share a row; 1: there are no clusters
   int waves;          // blocks of `short_threads` to a multiprocessor that a grid is cut off at
 };
 inline constexpr CudaTuning kCudaTunings[] = {
-    {100, 256, 256, 8, 32},
-    {90, 256, 256, 8, 32},
-    {0, 256, 256, 1, 32},
+    {100, 256, 8, 32},
+    {90, 256, 8, 32},
+    {0, 256, 1, 32},
 };
 
 inline const CudaTuning& TuningOf(const CudaTraits& traits) {
@@ -36,8 +35,14 @@ inline const CudaTuning& TuningOf(const CudaTraits& traits) {
   return kCudaTunings[std::size(kCudaTunings) - 1];
 }
 
-// 16-byte words that a thread of RowKernel can hold.
-inline constexpr int kVectorChoices[] = {1, 2, 4};
+// What a thread of RowKernel has in hand.
+enum class RowVariant : uint8_t {
+  kNone,
+  kWide,   // a word of 16 bytes of one row: as many threads as there can be, for few rows
+  kDeep,   // up to four words of one row
+  kShort,  // a word of each of four rows
+};
+inline constexpr int kDeepVectors = 4, kShortRows = 4;
 
 inline constexpr int kWarp = 32;
 inline constexpr int kMostThreads = 1024;
@@ -49,32 +54,48 @@ inline int PowerFrom(int64_t n, int least) {
   return power;
 }
 
-// For RowKernel: words to a thread, 0 if rows do not fit, and the shape.
+// It counts rows in 32 bits.
+inline constexpr int64_t kMostRowsInHand = int64_t{1} << 30;
+
+// Teams of at least `width` threads, or of `least` if that is more, for as many as `units`: within a warp a power of
+// two, else a block, or a cluster of them.
+inline void ShapeRows(const CudaTuning& tuning, const CudaTraits& traits, int64_t units, int least, int64_t width,
+                      CudaShape* shape) {
+  while (width > static_cast<int64_t>(kMostThreads) * shape->cluster) shape->cluster *= 2;
+  if (width <= kWarp) {
+    shape->width = PowerFrom(width, least);
+    shape->threads = tuning.short_threads;
+  } else {
+    shape->threads = static_cast<int>(CeilDiv(CeilDiv(width, shape->cluster), kWarp)) * kWarp;
+    shape->width = shape->threads * shape->cluster;
+  }
+  const int64_t teams = shape->width <= kWarp ? shape->threads / shape->width : 1;
+  const int64_t cut = static_cast<int64_t>(traits.sms) * tuning.waves * tuning.short_threads / shape->threads;
+  shape->blocks = std::clamp<int64_t>(CeilDiv(units, teams), 1, std::max<int64_t>(cut / shape->cluster, 1));
+  shape->blocks *= shape->cluster;
+}
+
+// kNone: rows do not fit.
 struct RowChoice {
-  int vectors = 0;
+  RowVariant variant = RowVariant::kNone;
   CudaShape shape;
 };
-// `vectors`: 16-byte words of a row.
-inline RowChoice ChooseRowKernel(const CudaTraits& traits, int64_t rows, int64_t vectors) {
+// `vectors`: 16-byte words of a row. `smooth`: rows have smooth scales.
+inline RowChoice ChooseRowKernel(const CudaTraits& traits, int64_t rows, int64_t vectors, bool smooth) {
   const CudaTuning& tuning = TuningOf(traits);
+  const int64_t most = static_cast<int64_t>(kMostThreads) * tuning.max_cluster;
   RowChoice choice;
   // With few rows all threads help at once; with many each keeps more loads on their way.
   const bool few = rows < 2 * static_cast<int64_t>(traits.sms);
-  const int64_t wanted = few ? kMostThreads * std::min(tuning.max_cluster, 4) : tuning.many_threads;
-  int per_thread = few || vectors <= kWarp ? 1 : 2;
-  while (per_thread < 4 && CeilDiv(vectors, per_thread) > wanted) per_thread *= 2;
-  int64_t width = PowerFrom(CeilDiv(vectors, per_thread), 1);
-  int cluster = 1;
-  while (width / cluster > kMostThreads && cluster < tuning.max_cluster) cluster *= 2;
-  if (width / cluster > kMostThreads) return choice;
-  choice.vectors = per_thread;
-  choice.shape.width = static_cast<int>(width);
-  choice.shape.cluster = cluster;
-  choice.shape.threads = width <= kWarp ? tuning.short_threads : static_cast<int>(width) / cluster;
-  const int64_t teams = width <= kWarp ? choice.shape.threads / width : 1;
-  const int64_t most = static_cast<int64_t>(traits.sms) * tuning.waves * tuning.short_threads / choice.shape.threads;
-  choice.shape.blocks = std::max<int64_t>(std::min(CeilDiv(rows, teams), std::max<int64_t>(most / cluster, 1)), 1);
-  choice.shape.blocks *= cluster;
+  choice.variant = few && vectors <= most                                     ? RowVariant::kWide
+                   : vectors <= kWarp && vectors >= kShortRows / 2 && !smooth ? RowVariant::kShort
+                   : vectors <= kWarp                                         ? RowVariant::kWide
+                                                                              : RowVariant::kDeep;
+  const int64_t per_thread = choice.variant == RowVariant::kDeep ? kDeepVectors : 1;
+  int64_t width = CeilDiv(vectors, per_thread);
+  if (width > most) return {};
+  const int in_hand = choice.variant == RowVariant::kShort ? kShortRows : 1;
+  ShapeRows(tuning, traits, CeilDiv(rows, in_hand), in_hand, width, &choice.shape);
   return choice;
 }
 

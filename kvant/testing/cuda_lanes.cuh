@@ -3,6 +3,7 @@
 #ifndef KVANT_TESTING_CUDA_LANES_CUH_
 #define KVANT_TESTING_CUDA_LANES_CUH_
 
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -14,7 +15,7 @@
 
 namespace kvant::testing {
 
-inline constexpr int kLaneResults = 43;
+inline constexpr int kLaneResults = 45;
 inline constexpr int kExactQuotients[] = {27, 28};  // the results that are 1 where a quotient is exact
 
 namespace lanes {
@@ -44,6 +45,22 @@ KVANT_HOST_DEVICE float Widened(uint16_t bits, CudaLanes) {
 template <class T>
 inline float Widened(uint16_t bits, ScalarLanes) {
   return ToFloat32(T{bits});
+}
+
+// Max of pairs, and what it is.
+template <class T>
+KVANT_HOST_DEVICE uint32_t LargerPair(uint32_t a, uint32_t b, CudaLanes) {
+  return CudaPairs<T>::Max(a, b);
+}
+template <class T>
+inline uint32_t LargerPair(uint32_t a, uint32_t b, ScalarLanes) {
+  const auto larger = [](uint32_t i, uint32_t j) -> uint32_t {
+    const float v = ToFloat32(T{static_cast<uint16_t>(i)}), w = ToFloat32(T{static_cast<uint16_t>(j)});
+    if (v != v || w != w) return 0x7FFF;
+    if (v == w) return (std::signbit(v) ? j : i) & 0xFFFF;
+    return (v > w ? i : j) & 0xFFFF;
+  };
+  return larger(a, b) | larger(a >> 16, b >> 16) << 16;
 }
 
 // The results of one of `L`; functions of the host where L is ScalarLanes.
@@ -101,12 +118,22 @@ KVANT_HOST_DEVICE void Results(uint32_t i, uint32_t j, uint32_t k, uint32_t (&ou
   put_f(Widened<Float16>(static_cast<uint16_t>(i), L()));
   put_f(Widened<BFloat16>(static_cast<uint16_t>(i), L()));
   put(static_cast<uint32_t>(OrderedBits<L>(ii)));
+  put(LargerPair<Float16>(i, j, L()));
+  put(LargerPair<BFloat16>(i, j, L()));
 }
 
 }  // namespace lanes
 
 // Of each of n triples, on the device: 3 n patterns to kLaneResults n results, in device memory.
 void RunLanesOnDevice(const uint32_t* triples, int64_t n, uint32_t* results);
+
+// How often, of all 2^32 words, the device's instructions and the formulas that they stand for differ; to device
+// memory.
+struct LaneDifferences {
+  unsigned long long float8_e4m3fn, float8_e5m2;         // codes of a float
+  unsigned long long largest_float16, largest_bfloat16;  // the larger of its two halves
+};
+void CompareInstructionsOnDevice(LaneDifferences* differences);
 
 }  // namespace kvant::testing
 

@@ -3,11 +3,11 @@
 
 namespace kvant::testing {
 
-Status LaunchRows(HostQueue& queue, CudaStep step, int vectors, const CudaRows& plan, const CudaShape& shape) {
+Status LaunchRows(HostQueue& queue, CudaStep step, RowVariant variant, const CudaRows& plan, const CudaShape& shape) {
   const auto launch = [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); };
   if (step == CudaStep::kStatistics) return launch(cuda::StatisticsKernel{plan});
   return VisitFloat(plan.x_dtype,
-                    [&](auto kind) { return cuda::DispatchRows<decltype(kind)>(step, vectors, plan, launch); });
+                    [&](auto kind) { return cuda::DispatchRows<decltype(kind)>(step, variant, plan, launch); });
 }
 
 }  // namespace kvant::testing

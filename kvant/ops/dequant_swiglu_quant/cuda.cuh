@@ -1,4 +1,4 @@
-// dequant_swiglu_quant over a team: a row at a time, its values kept in registers where they fit.
+// dequant_swiglu_quant over a team: a row at a time, its values kept in registers where they can be.
 #ifndef KVANT_OPS_DEQUANT_SWIGLU_QUANT_CUDA_CUH_
 #define KVANT_OPS_DEQUANT_SWIGLU_QUANT_CUDA_CUH_
 
@@ -18,57 +18,63 @@ struct Quad {
   float s[kQuad];
 };
 
-// kHeld: quads that a thread keeps; 0: values are made twice.
+// kHeld: quads that a thread keeps of a row, asked for all at once, of plans that are `lean`. 0: any plan; one quad at
+// a time, and where the scale is not known before the codes, each is made twice.
 template <class In, Format kFormat, int kHeld>
-struct SwigluKernel {
-  swiglu::CudaPlan plan;
+class SwigluKernel {
+ public:
+  explicit SwigluKernel(const swiglu::CudaPlan& plan) : plan_(plan) {}
 
   template <class Team>
   KVANT_HOST_DEVICE void operator()(Team& team) const {
-    GroupWalk walk(plan.groups, plan.problem.rows);
-    typename Team::template Own<Held> held(team);
-    typename Team::template Own<uint32_t> largest(team);
-    for (int64_t row = team.index(); row < plan.problem.rows; row += team.count()) {
-      walk.AdvanceTo(row);
-      int64_t offset[kGridTensors];
-      Locate(plan.grid, plan.grid.rank, row, offset);
-      const bool used = walk.parameter_row() >= 0;
-      const RowOf at{plan.data[kRowX] + offset[kRowX], plan.data[kRowY] + offset[kRowY],
-                     plan.data[kRowScale] + offset[kRowScale], walk.parameter_row(), RowScale(row)};
-      if (!used) {
-        team.Each([&](int t) { Clear(at, t, team.width()); });
-        continue;
-      }
-      if (!plan.dynamic) {
-        team.Each([&](int t) {
-          for (int64_t q = t; q < Quads(); q += team.width()) EncodeStatic(at, q, Make(at, q));
-          if (t == 0) PutNumber(at.scale, 0, DType::kFloat32, false);
-        });
-        continue;
-      }
-      team.Each([&](int t) { largest[t] = MakeAll(at, t, team.width(), &held[t]); });
-      const RowCode code = team.Reduce(
-          largest, [](uint32_t a, uint32_t b) { return a > b ? a : b; },
-          [&](uint32_t all) {
-            const MinMaxValues v = ValuesOf<L>({0, static_cast<int32_t>(all)}, true);
-            return CodeOf<kFormat>(ParamsOf<L>(0, v.max, false, plan.d, 0, DType::kFloat32), v, false, plan.d, 0,
-                                   DType::kFloat32);
-          });
+    const int rows = static_cast<int>(plan_.problem.rows), step = static_cast<int>(team.count());
+    const int in_warp = static_cast<int>(team.index() - team.first_of_warp());
+    const GroupFinder<Team> groups(team, plan_.groups, rows);
+    if (team.first_of_warp() == 0) {
+      const IndexFault fault = groups.FirstFault();
       team.Each([&](int t) {
-        EncodeAll(at, t, team.width(), held[t], code);
-        if (t == 0) PutNumber(at.scale, code.scale, DType::kFloat32, false);
+        if (t == 0 && in_warp == 0) RecordFault(plan_.faults, plan_.op, fault);
       });
     }
-    if (team.index() != 0) return;
-    walk.AdvanceTo(INT64_MAX);
-    team.Each([&](int t) {
-      if (t == 0) RecordFault(plan.faults, plan.op, walk.fault());
-    });
+    typename Team::template Own<Held> held(team);
+    typename Team::template Own<uint32_t> largest(team);
+    // The teams of a warp stay together, also where the last of them have no row.
+    for (int lead = static_cast<int>(team.first_of_warp()); lead < rows; lead += step) {
+      const int row = lead + in_warp;
+      int parameter_row = -1;
+      for (int i = 0; i < team.per_warp(); ++i) {
+        const int found = groups.ParameterRowOf(lead + i);
+        if (i == in_warp) parameter_row = found;
+      }
+      if (row >= rows) continue;
+      int64_t offset[kGridTensors];
+      Locate(plan_.grid, plan_.grid.rank, static_cast<uint32_t>(row), offset);
+      const RowOf at{plan_.data[kRowX] + offset[kRowX], plan_.data[kRowY] + offset[kRowY],
+                     plan_.data[kRowScale] + offset[kRowScale], parameter_row, RowScale(row)};
+      if (parameter_row < 0) {
+        team.Each([&](int t) { Clear(at, t, team.width()); });
+      } else if (!plan_.dynamic) {
+        team.Each([&](int t) {
+          KVANT_NO_UNROLL
+          for (int q = t; q < Quads(); q += team.width()) EncodeStatic(at, q, Make(at, q));
+          if (t == 0) PutNumber(at.scale, 0, DType::kFloat32, false);
+        });
+      } else {
+        team.Each([&](int t) { largest[t] = MakeAll(at, t, team.width(), &held[t]); });
+        const RowCode code = team.Reduce(
+            largest, [](uint32_t a, uint32_t b) { return a > b ? a : b; }, [&](uint32_t all) { return CodeFor(all); });
+        team.Each([&](int t) {
+          EncodeAll(at, t, team.width(), held[t], code);
+          if (t == 0) PutNumber(at.scale, code.scale, DType::kFloat32, false);
+        });
+      }
+    }
   }
 
  private:
+  static constexpr bool kLean = kHeld != 0;
   struct Held {
-    Quad quad[kHeld == 0 ? 1 : kHeld];
+    Quad quad[kLean ? kHeld : 1];
   };
   struct RowOf {
     const char* x;
@@ -77,50 +83,69 @@ struct SwigluKernel {
     int64_t parameter_row;
     float row_scale;
   };
+  // x of the elements of a quad's gates and linear parts, as it is in memory.
+  using Word = Packed<kQuad* static_cast<int>(sizeof(In))>;
+  struct Source {
+    Word act, lin;
+  };
 
-  KVANT_INLINE int64_t Quads() const { return (plan.problem.columns + kQuad - 1) / kQuad; }
+  KVANT_INLINE int Quads() const { return static_cast<int>((plan_.problem.columns + kQuad - 1) / kQuad); }
 
-  KVANT_INLINE float RowScale(int64_t row) const {
-    return plan.activation == nullptr ? 1.0f : LoadAs<float>(plan.activation + plan.activation_rows.At(row));
+  KVANT_INLINE float RowScale(int row) const {
+    return plan_.activation == nullptr ? 1.0f : LoadAs<float>(plan_.activation + plan_.activation_rows.At(row));
+  }
+
+  KVANT_INLINE RowCode CodeFor(uint32_t largest) const {
+    const MinMaxValues v = ValuesOf<L>({0, static_cast<int32_t>(largest)}, true);
+    return CodeOf<kFormat>(ParamsOf<L>(0, v.max, false, plan_.d, 0, DType::kFloat32), v, false, plan_.d, 0,
+                           DType::kFloat32);
   }
 
   // Four numbers of a parameter row from `column` on.
   KVANT_INLINE static void TableAt(const swiglu::Table& t, int64_t row, int64_t column, int64_t step, int n,
-                                   bool vectors, float (&to)[kQuad]) {
+                                   float (&to)[kQuad]) {
     const char* at = t.Row(row) + column * t.step;
-    if (vectors && step == 1 && t.step == 4 && t.dtype == DType::kFloat32 &&
-        reinterpret_cast<uintptr_t>(at) % 16 == 0) {
-      return NumbersOf(at, t.dtype, to);
+    if constexpr (kLean) {
+      if (t.step != 0) return NumbersOf(at, t.dtype, to);
+      const float one = NumberOf(at, t.dtype);
+      KVANT_UNROLL
+      for (int i = 0; i < kQuad; ++i) to[i] = one;
+    } else {
+      KVANT_UNROLL
+      for (int i = 0; i < kQuad; ++i) to[i] = i < n ? NumberOf(at + i * step * t.step, t.dtype) : 0;
     }
+  }
+
+  KVANT_INLINE Word Read(const RowOf& at, int64_t column, int64_t step, int n) const {
+    const char* x = at.x + column * plan_.x_step;
+    if constexpr (kLean) return Load<static_cast<int>(sizeof(Word))>(x);
+    In elements[kQuad] = {};
     KVANT_UNROLL
-    for (int i = 0; i < kQuad; ++i) to[i] = i < n ? NumberOf(at + i * step * t.step, t.dtype) : 0;
+    for (int i = 0; i < kQuad; ++i) {
+      if (i < n) elements[i] = LoadAs<In>(x + i * step * plan_.x_step);
+    }
+    Word word;
+    memcpy(word.word, elements, sizeof(elements));
+    return word;
+  }
+  KVANT_INLINE Source ReadQuad(const RowOf& at, int q) const {
+    const int64_t column = static_cast<int64_t>(q) * kQuad, step = plan_.interleaved ? 2 : 1;
+    const int n = Live(q);
+    return {Read(at, plan_.act + column * step, step, n), Read(at, plan_.lin + column * step, step, n)};
   }
 
   // v of four columns of x: dequantized, with bias.
-  KVANT_INLINE void Elements(const RowOf& at, int64_t column, int64_t step, int n, float (&v)[kQuad]) const {
-    const char* x = at.x + column * plan.x_step;
-    const bool vectors = plan.vectors && step == 1;
+  KVANT_INLINE void Elements(const RowOf& at, const Word& x, int64_t column, int64_t step, int n,
+                             float (&v)[kQuad]) const {
     if constexpr (!std::is_same_v<In, int32_t>) {
-      if (vectors) {
-        const Packed<kQuad* static_cast<int>(sizeof(In))> p = Load<kQuad* static_cast<int>(sizeof(In))>(x);
-        KVANT_UNROLL
-        for (int i = 0; i < kQuad; ++i) v[i] = NumberAt<In>(p, i);
-      } else {
-        KVANT_UNROLL
-        for (int i = 0; i < kQuad; ++i) v[i] = i < n ? L::Number(LoadAs<In>(x + i * step * plan.x_step)) : 0;
-      }
+      KVANT_UNROLL
+      for (int i = 0; i < kQuad; ++i) v[i] = NumberAt<In>(x, i);
     } else {
-      int32_t q[kQuad];
-      if (vectors) {
-        const Packed<16> p = Load<16>(x);
-        KVANT_UNROLL
-        for (int i = 0; i < kQuad; ++i) q[i] = static_cast<int32_t>(p.word[i]);
-      } else {
-        KVANT_UNROLL
-        for (int i = 0; i < kQuad; ++i) q[i] = i < n ? LoadAs<int32_t>(x + i * step * plan.x_step) : 0;
-      }
-      const swiglu::Problem& p = plan.problem;
+      const swiglu::Problem& p = plan_.problem;
       const bool integers = p.bias.present && p.bias.dtype == DType::kInt32;
+      int32_t q[kQuad];
+      KVANT_UNROLL
+      for (int i = 0; i < kQuad; ++i) q[i] = static_cast<int32_t>(x.word[i]);
       if (integers) {
         const char* bias = p.bias.Row(at.parameter_row) + column * p.bias.step;
         KVANT_UNROLL
@@ -129,12 +154,12 @@ struct SwigluKernel {
         }
       }
       float weight[kQuad] = {1, 1, 1, 1};
-      if (p.weight_scale.present) TableAt(p.weight_scale, at.parameter_row, column, step, n, vectors, weight);
+      if (p.weight_scale.present) TableAt(p.weight_scale, at.parameter_row, column, step, n, weight);
       KVANT_UNROLL
       for (int i = 0; i < kQuad; ++i) v[i] = Dequantized<L>(q[i], weight[i], at.row_scale);
       if (p.bias.present && !integers) {
         float bias[kQuad];
-        TableAt(p.bias, at.parameter_row, column, step, n, vectors, bias);
+        TableAt(p.bias, at.parameter_row, column, step, n, bias);
         KVANT_UNROLL
         for (int i = 0; i < kQuad; ++i) v[i] = L::Add(v[i], bias[i]);
       }
@@ -145,36 +170,44 @@ struct SwigluKernel {
   KVANT_INLINE void Values(const float (&act)[kQuad], const float (&lin)[kQuad], Quad* quad) const {
     KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
-      const float gate = GateOf<L, kMode>(act[i], plan.problem.attributes);
-      quad->s[i] = L::Mul(gate, LinearOf<L, kMode>(lin[i], plan.problem.attributes));
+      const float gate = GateOf<L, kMode>(act[i], plan_.problem.attributes);
+      quad->s[i] = L::Mul(gate, LinearOf<L, kMode>(lin[i], plan_.problem.attributes));
     }
   }
 
-  KVANT_INLINE int Live(int64_t q) const {
-    const int64_t left = plan.problem.columns - q * kQuad;
+  KVANT_INLINE int Live(int q) const {
+    if constexpr (kLean) return kQuad;
+    const int64_t left = plan_.problem.columns - static_cast<int64_t>(q) * kQuad;
     return left < kQuad ? static_cast<int>(left) : kQuad;
   }
 
   // s of quad q, with the quant_scale of dynamic rows.
-  KVANT_INLINE Quad Make(const RowOf& at, int64_t q) const {
-    const int64_t column = q * kQuad, step = plan.interleaved ? 2 : 1;
+  KVANT_INLINE Quad Make(const RowOf& at, int q) const { return Make(at, q, ReadQuad(at, q)); }
+  KVANT_INLINE Quad Make(const RowOf& at, int q, const Source& x) const {
+    const int64_t column = static_cast<int64_t>(q) * kQuad, step = plan_.interleaved ? 2 : 1;
     const int n = Live(q);
     float act[kQuad], lin[kQuad];
-    Elements(at, plan.act + column * step, step, n, act);
-    Elements(at, plan.lin + column * step, step, n, lin);
+    Elements(at, x.act, plan_.act + column * step, step, n, act);
+    Elements(at, x.lin, plan_.lin + column * step, step, n, lin);
     Quad quad;
-    if (plan.mode == SwigluMode::kSwish) {
+    if (plan_.mode == SwigluMode::kSwish) {
       Values<SwigluMode::kSwish>(act, lin, &quad);
     } else {
       Values<SwigluMode::kClamped>(act, lin, &quad);
     }
-    if (plan.dynamic && plan.problem.quant_scale.present) {
+    if (plan_.dynamic && plan_.problem.quant_scale.present) {
       float smooth[kQuad];
-      TableAt(plan.problem.quant_scale, at.parameter_row, column, 1, n, plan.vectors, smooth);
+      TableAt(plan_.problem.quant_scale, at.parameter_row, column, 1, n, smooth);
       KVANT_UNROLL
       for (int i = 0; i < kQuad; ++i) quad.s[i] = L::Mul(quad.s[i], smooth[i]);
     }
     return quad;
+  }
+
+  // Quad k of thread t. Beyond the end the last one is made again.
+  KVANT_INLINE int QuadOf(int t, int k, int width) const {
+    const int q = t + k * width;
+    return q < Quads() ? q : Quads() - 1;
   }
 
   // The largest magnitude, as bits, of a thread's share of a row.
@@ -187,53 +220,51 @@ struct SwigluKernel {
         if (i < n && bits > largest) largest = bits;
       }
     };
-    if constexpr (kHeld != 0) {
+    if constexpr (kLean) {
+      Source x[kHeld];
+      KVANT_UNROLL
+      for (int k = 0; k < kHeld; ++k) x[k] = ReadQuad(at, QuadOf(t, k, width));
       KVANT_UNROLL
       for (int k = 0; k < kHeld; ++k) {
-        const int64_t q = t + static_cast<int64_t>(k) * width;
-        if (q >= Quads()) continue;
-        held->quad[k] = Make(at, q);
-        measure(held->quad[k], Live(q));
+        held->quad[k] = Make(at, QuadOf(t, k, width), x[k]);
+        measure(held->quad[k], kQuad);
       }
     } else {
-      for (int64_t q = t; q < Quads(); q += width) measure(Make(at, q), Live(q));
+      KVANT_NO_UNROLL
+      for (int q = t; q < Quads(); q += width) measure(Make(at, q), Live(q));
     }
     return largest;
   }
 
   KVANT_INLINE void EncodeAll(const RowOf& at, int t, int width, const Held& held, const RowCode& code) const {
-    if constexpr (kHeld != 0) {
+    if constexpr (kLean) {
       KVANT_UNROLL
       for (int k = 0; k < kHeld; ++k) {
-        const int64_t q = t + static_cast<int64_t>(k) * width;
-        if (q < Quads()) EncodeDynamic(at, q, held.quad[k], code);
+        if (t + k * width < Quads()) EncodeDynamic(at, t + k * width, held.quad[k], code);
       }
     } else {
-      for (int64_t q = t; q < Quads(); q += width) {
+      KVANT_NO_UNROLL
+      for (int q = t; q < Quads(); q += width) {
         EncodeDynamic(at, q, code.how == kCodesZero ? Quad{} : Make(at, q), code);
       }
     }
   }
 
-  KVANT_INLINE void EncodeDynamic(const RowOf& at, int64_t q, const Quad& quad, const RowCode& code) const {
+  KVANT_INLINE void EncodeDynamic(const RowOf& at, int q, const Quad& quad, const RowCode& code) const {
+    if (code.how == kCodesFast) return StoreQuad(at, q, FastCodes<kFormat, false>(quad.s, code, true));
     int32_t codes[kQuad];
-    if (code.how == kCodesFast) {
-      KVANT_UNROLL
-      for (int i = 0; i < kQuad; ++i)
-        codes[i] = EncodeFast<kFormat, false, true, L>(quad.s[i], 1.0f, code.scale, code.inverse, 0);
-    } else {
-      KVANT_UNROLL
-      for (int i = 0; i < kQuad; ++i) codes[i] = ExactCode<kFormat>(quad.s[i], code, false);
-    }
-    StoreQuad(at, q, codes);
+    KVANT_UNROLL
+    for (int i = 0; i < kQuad; ++i) codes[i] = ExactCode<kFormat>(quad.s[i], code, false);
+    StoreQuad(at, q, PackCodes<kFormat>(codes));
   }
 
-  KVANT_INLINE void EncodeStatic(const RowOf& at, int64_t q, const Quad& quad) const {
-    const swiglu::Problem& p = plan.problem;
+  KVANT_INLINE void EncodeStatic(const RowOf& at, int q, const Quad& quad) const {
+    const swiglu::Problem& p = plan_.problem;
     const int n = Live(q);
     float scale[kQuad] = {1, 1, 1, 1}, offset[kQuad] = {};
-    if (p.quant_scale.present) TableAt(p.quant_scale, at.parameter_row, q * kQuad, 1, n, plan.vectors, scale);
-    if (p.quant_offset.present) TableAt(p.quant_offset, at.parameter_row, q * kQuad, 1, n, plan.vectors, offset);
+    if (p.quant_scale.present) TableAt(p.quant_scale, at.parameter_row, static_cast<int64_t>(q) * kQuad, 1, n, scale);
+    if (p.quant_offset.present)
+      TableAt(p.quant_offset, at.parameter_row, static_cast<int64_t>(q) * kQuad, 1, n, offset);
     int32_t codes[kQuad];
     KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
@@ -242,25 +273,25 @@ struct SwigluKernel {
       if (p.quant_offset.present) v = L::Add(v, offset[i]);
       codes[i] = CodecOf<L, kFormat>::Encode(v);
     }
-    StoreQuad(at, q, codes);
+    StoreQuad(at, q, PackCodes<kFormat>(codes));
   }
 
-  KVANT_INLINE void StoreQuad(const RowOf& at, int64_t q, const int32_t (&codes)[kQuad]) const {
-    if (plan.vectors) return Store(at.y + q * kQuad, PackCodes<kFormat>(codes));
+  KVANT_INLINE void StoreQuad(const RowOf& at, int q, const Packed<kQuad>& codes) const {
+    char* const y = at.y + static_cast<int64_t>(q) * kQuad * plan_.y_step;
+    if constexpr (kLean) return Store(y, codes);
     const int n = Live(q);
     KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
-      if (i >= n) continue;
-      const int32_t one[1] = {codes[i]};
-      Store(at.y + (q * kQuad + i) * plan.y_step, PackCodes<kFormat>(one));
+      if (i < n) Store(y + i * plan_.y_step, Packed<1>{{codes.word[0] >> 8 * i}});
     }
   }
 
   KVANT_INLINE void Clear(const RowOf& at, int t, int width) const {
-    const int32_t zeros[kQuad] = {};
-    for (int64_t q = t; q < Quads(); q += width) StoreQuad(at, q, zeros);
+    for (int q = t; q < Quads(); q += width) StoreQuad(at, q, {});
     if (t == 0) PutNumber(at.scale, 0, DType::kFloat32, false);
   }
+
+  const swiglu::CudaPlan plan_;
 };
 
 // Calls launch(kernel) with the one that a plan needs; `held` is 0 or kSwigluHeld.
@@ -270,8 +301,8 @@ Status DispatchSwiglu(const swiglu::CudaPlan& p, int held, const Launch& launch)
     using In = decltype(kind);
     return VisitFormat(p.format == Format::kInt4 ? Format::kInt8 : p.format, [&](auto format) {
       constexpr Format kFormat = decltype(format)::value == Format::kInt4 ? Format::kInt8 : decltype(format)::value;
-      return held == 0 ? launch(SwigluKernel<In, kFormat, 0>{p})
-                       : launch(SwigluKernel<In, kFormat, swiglu::kSwigluHeld>{p});
+      return held == 0 ? launch(SwigluKernel<In, kFormat, 0>(p))
+                       : launch(SwigluKernel<In, kFormat, swiglu::kSwigluHeld>(p));
     });
   };
   return p.x_dtype == DType::kInt32 ? of(int32_t{}) : VisitFloat(p.x_dtype, of);

@@ -2,6 +2,8 @@
 #ifndef KVANT_OPS_DEQUANT_SWIGLU_QUANT_CUDA_PLAN_H_
 #define KVANT_OPS_DEQUANT_SWIGLU_QUANT_CUDA_PLAN_H_
 
+#include <string>
+
 #include "kvant/core/row_map.h"
 #include "kvant/ops/dequant_swiglu_quant/groups.h"
 #include "kvant/ops/dequant_swiglu_quant/rules.h"
@@ -30,7 +32,7 @@ struct CudaPlan {
   int64_t act = 0, lin = 0;  // columns of x from a row's start to its gates and its linear parts
   const char* activation = nullptr;
   RowMap activation_rows;
-  bool vectors = false;  // four neighbours of x, and their codes, are aligned words
+  bool lean = false;  // four neighbours of x, of tables, and their codes are aligned words
 };
 
 // Of legal arguments.
@@ -43,14 +45,16 @@ struct SwigluChoice {
 };
 inline SwigluChoice ChooseSwiglu(const CudaTraits& traits, const CudaPlan& plan) {
   const int64_t quads = CeilDiv(plan.problem.columns, 4);
+  const CudaTuning& tuning = TuningOf(traits);
   SwigluChoice choice;
-  const int64_t width = plan.dynamic ? CeilDiv(quads, kSwigluHeld) : quads;
-  choice.held = width <= kMostThreads ? kSwigluHeld : 0;
-  choice.shape.width = PowerFrom(std::min<int64_t>(width, plan.dynamic ? kMostThreads : 256), 1);
-  choice.shape.threads = choice.shape.width <= kWarp ? TuningOf(traits).short_threads : choice.shape.width;
-  const int64_t teams = choice.shape.width <= kWarp ? choice.shape.threads / choice.shape.width : 1;
-  const int64_t most = static_cast<int64_t>(traits.sms) * TuningOf(traits).waves;
-  choice.shape.blocks = std::clamp<int64_t>(CeilDiv(plan.problem.rows, teams), 1, most);
+  CudaShape& shape = choice.shape;
+  int64_t width = CeilDiv(quads, kSwigluHeld);
+  // Values that are not held may be made by any number of threads.
+  if (width <= static_cast<int64_t>(kMostThreads) * tuning.max_cluster || !plan.dynamic) {
+    choice.held = plan.lean ? kSwigluHeld : 0;
+  }
+  if (choice.held == 0 || !plan.dynamic) width = std::min<int64_t>(quads, plan.dynamic ? kMostThreads : 256);
+  ShapeRows(tuning, traits, plan.problem.rows, 1, width, &shape);
   return choice;
 }
 
@@ -62,6 +66,9 @@ Status RunOn(Queue& queue, const DequantSwigluQuantArgs& args) {
   CudaPlan plan = MakeCudaPlan(args, problem);
   plan.faults = queue.faults;
   if (problem.rows == 0 && plan.groups.none()) return {};
+  if (problem.rows > kMostRowsInHand) {
+    return Status::Unavailable(std::string(kOp) + ": x has " + std::to_string(problem.rows) + " rows, more than 2^30");
+  }
   const SwigluChoice choice = ChooseSwiglu(queue.traits, plan);
   return LaunchSwiglu(queue, choice.held, plan, choice.shape);
 }

@@ -29,15 +29,17 @@ class Groups {
   KVANT_HOST_DEVICE int64_t Count(int64_t i) const { return At(i, grouping_ == Grouping::kPairs ? 1 : 0); }
   KVANT_HOST_DEVICE bool none() const { return grouping_ == Grouping::kNone; }
 
+  // Whether there is the parameter row that group i names.
+  KVANT_HOST_DEVICE bool HasParameterRow(int64_t i) const {
+    if (grouping_ != Grouping::kPairs) return true;
+    const int64_t row = At(i, 0);
+    return row >= 0 && (parameter_rows_ < 0 || row < parameter_rows_);
+  }
+
   // What is wrong with group i, where the groups before it leave `left` rows; kNone if nothing is.
   KVANT_HOST_DEVICE IndexFault FaultAt(int64_t i, int64_t left) const {
     const bool pairs = grouping_ == Grouping::kPairs;
-    if (pairs) {
-      const int64_t row = At(i, 0);
-      if (row < 0 || (parameter_rows_ >= 0 && row >= parameter_rows_)) {
-        return {FaultKind::kParameterRow, i, row, parameter_rows_, 0};
-      }
-    }
+    if (!HasParameterRow(i)) return {FaultKind::kParameterRow, i, At(i, 0), parameter_rows_, 0};
     const int64_t count = Count(i);
     if (count < 0) return {pairs ? FaultKind::kPairCountNegative : FaultKind::kCountNegative, i, count, 0, rows_};
     if (count > left) return {pairs ? FaultKind::kPairCountTooLarge : FaultKind::kCountTooLarge, i, count, left, rows_};

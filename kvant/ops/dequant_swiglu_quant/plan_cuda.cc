@@ -5,7 +5,15 @@ namespace {
 
 int64_t Bytes(const ConstTensorView& t, int d) { return t.stride(d) * ByteSize(t.dtype()); }
 
-// Whether four neighbouring elements of x, of each half, and four codes lie in words at every row.
+// Whether four neighbouring numbers of each row of a table lie in a word, or all columns share one.
+bool TakesWords(const Table& t) {
+  if (!t.present || t.step == 0) return true;
+  const int64_t word = 4 * ByteSize(t.dtype);
+  return t.step == ByteSize(t.dtype) && reinterpret_cast<uintptr_t>(t.data) % static_cast<uintptr_t>(word) == 0 &&
+         (t.rows == 1 || t.row_stride % word == 0);
+}
+
+// The same of elements of x, of each half, of codes and of tables.
 bool TakesWords(const CudaPlan& p) {
   const int64_t x_bytes = ByteSize(p.x_dtype), word = 4 * x_bytes;
   bool whole = p.problem.columns % 4 == 0 && !p.interleaved && p.x_step == x_bytes && p.y_step == 1;
@@ -14,7 +22,9 @@ bool TakesWords(const CudaPlan& p) {
   for (int d = 0; d < p.grid.rank; ++d) {
     whole = whole && p.grid.dims[d].stride[kRowX] % word == 0 && p.grid.dims[d].stride[kRowY] % 4 == 0;
   }
-  return whole;
+  const Problem& tables = p.problem;
+  return whole && TakesWords(tables.weight_scale) && TakesWords(tables.bias) && TakesWords(tables.quant_scale) &&
+         TakesWords(tables.quant_offset);
 }
 
 }  // namespace
@@ -47,7 +57,7 @@ CudaPlan MakeCudaPlan(const DequantSwigluQuantArgs& args, const Problem& problem
     p.activation = static_cast<const char*>(args.activation_scale.data());
     p.activation_rows.AppendLeading(args.activation_scale, 0);
   }
-  p.vectors = TakesWords(p);
+  p.lean = TakesWords(p);
   return p;
 }
 
