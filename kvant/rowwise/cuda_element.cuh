@@ -240,19 +240,26 @@ KVANT_INLINE uint32_t CodesOfPair(float first, float second) {
 #endif
 }
 
+template <Format kFormat, int n>
+KVANT_INLINE Packed<n> PackPairs(const float (&v)[n]) {
+  Packed<n> p;
+  KVANT_UNROLL
+  for (int i = 0; i < n; i += 2) {
+    const uint32_t pair = CodesOfPair<kFormat>(v[i], v[i + 1]);
+    p.word[i / 4] = i % 4 == 0 ? pair : p.word[i / 4] | pair << 16;
+  }
+  return p;
+}
+
 // FastCode of n numbers, as they are stored.
 template <Format kFormat, bool kAsymmetric, int n>
 KVANT_INLINE auto FastCodes(const float (&v)[n], const RowCode& c, bool twice) {
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 890
   if constexpr (kFormat == Format::kFloat8E4M3FN || kFormat == Format::kFloat8E5M2) {
-    Packed<n> p;
+    float q[n];
     KVANT_UNROLL
-    for (int i = 0; i < n; i += 2) {
-      const uint32_t pair =
-          CodesOfPair<kFormat>(FastNumber<kAsymmetric>(v[i], c, twice), FastNumber<kAsymmetric>(v[i + 1], c, twice));
-      p.word[i / 4] = i % 4 == 0 ? pair : p.word[i / 4] | pair << 16;
-    }
-    return p;
+    for (int i = 0; i < n; ++i) q[i] = FastNumber<kAsymmetric>(v[i], c, twice);
+    return PackPairs<kFormat>(q);
   }
 #endif
   int32_t codes[n];

@@ -10,6 +10,9 @@
 
 namespace kvant {
 
+// Words that a thread of GridKernel asks for before it uses the first.
+inline constexpr int kWordsInHand = 4;
+
 struct CudaElements {
   const char* op = "";
   CudaFaultRecord* faults = nullptr;
@@ -21,7 +24,7 @@ struct CudaElements {
   int64_t segments = 1, segment_size = 0;  // of the columns
   bool vectors = false;                    // words of the kernel's choice are aligned and whole
 
-  int64_t updates() const { return scatter.on ? scatter.index.geometry().updates : 1; }
+  KVANT_HOST_DEVICE int64_t updates() const { return scatter.on ? scatter.index.geometry().updates : 1; }
 };
 
 // `t` as what tensor `tensor` of the grid reads or writes at the place of an update; `unit` is how many of the grid's
@@ -35,7 +38,8 @@ inline void ReachByUpdate(const ConstTensorView& t, int tensor, int64_t unit, Cu
   e->scatter.update_stride[tensor] = t.stride(0) * unit;
 }
 
-// Cuts the columns into pieces of about `piece`, a multiple of every vector, and chooses a shape.
+// Cuts the columns into pieces of about `piece`, a multiple of what a team of any width has in hand, and chooses a
+// shape for threads that do so many columns at once.
 inline CudaShape CutElements(const CudaTraits& traits, int64_t piece, int64_t per_thread, CudaElements* e) {
   const int64_t columns = e->grid.columns();
   e->rows = e->grid.rows();

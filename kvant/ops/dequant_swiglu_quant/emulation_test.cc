@@ -59,10 +59,41 @@ TEST(SwigluEmulation, AnyProblem) {
   }
 }
 
+// More groups than a warp looks at at once, most of them empty, on teams of every width.
+TEST(SwigluEmulation, ManyGroups) {
+  Rng rng(54);
+  for (const int64_t h : {1, 8, 64, 520}) {
+    for (const bool pairs : {false, true}) {
+      for (int round = 0; round < 4; ++round) {
+        SwigluProblem p = RandomSwiglu(DType::kInt32, Format::kInt8, {50}, h, false, rng);
+        const int64_t groups = Uniform(rng, 60, 130);
+        p.weight = TestTensor(DType::kFloat32, {groups, 2 * h}, rng);
+        FillTable(*p.weight, 0.01f, rng);
+        p.bias.reset();
+        p.quant_scale.reset();
+        p.quant_offset.reset();
+        p.attributes.quant_mode = ScaleSource::kDynamic;
+        p.groups = TestTensor(DType::kInt64, pairs ? Shape{groups, 2} : Shape{groups}, rng);
+        std::vector<int64_t> counts(static_cast<size_t>(groups));
+        for (int64_t row = 0; row < Uniform(rng, 0, 50); ++row)
+          ++counts[static_cast<size_t>(Uniform(rng, 0, groups - 1))];
+        for (int64_t g = 0; g < groups; ++g) {
+          if (pairs) p.groups->Set(2 * g, Uniform(rng, 0, groups - 1));
+          p.groups->Set(pairs ? 2 * g + 1 : g, counts[static_cast<size_t>(g)]);
+        }
+        p.groups->Keep();
+        CudaFaultRecord faults;
+        ASSERT_EQ(Check(p, Expected(p, rng), &faults, OneIn(rng, 2) ? 1 : 132), "");
+        ASSERT_EQ(faults.taken, 0u);
+      }
+    }
+  }
+}
+
 // Rows that a block holds, and rows that it does not.
 TEST(SwigluEmulation, LongRows) {
   Rng rng(52);
-  for (const int64_t h : {8192, 8196, 20001}) {
+  for (const int64_t h : {8192, 8196, 18432, 20001}) {
     for (const DType dtype : kInputs) {
       SwigluProblem p = RandomSwiglu(dtype, PickFrom(rng, kCodeFormats), {2}, h, false, rng);
       CudaFaultRecord faults;

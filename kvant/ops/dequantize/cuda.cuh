@@ -9,34 +9,48 @@
 namespace kvant::cuda {
 
 template <Format kFormat, class Out>
-struct DequantizeOp {
+struct DequantizeOp : ColumnsOnly {
   static constexpr bool kClears = true;
-  static constexpr int kElements = 16 / static_cast<int>(sizeof(Out));
+  static constexpr int kStep = 16 / static_cast<int>(sizeof(Out));
   static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  using Word = Packed<kStep * kBits / 8>;
 
   dequantize::CudaFormats formats;
 
-  KVANT_INLINE void Columns(const CudaElements& e, const GridStretch& s, int t, int width) const {
-    if (e.vectors) {
-      for (int64_t c = s.from + static_cast<int64_t>(t) * kElements; c < s.to;
-           c += static_cast<int64_t>(width) * kElements) {
-        const Packed<kElements* kBits / 8> codes = Load<kElements * kBits / 8>(Codes(e, s, c));
-        float v[kElements];
-        if (e.grid.column_stride(dequantize::kScale) == 0 && e.grid.column_stride(dequantize::kOffset) == 0) {
-          const float scale = Scale(e, s, c), offset = Offset(e, s, c);
-          KVANT_UNROLL
-          for (int i = 0; i < kElements; ++i)
-            v[i] = Reconstruct<L>(Decode(codes.word[i * kBits / 32], i), scale, offset);
-        } else {
-          KVANT_UNROLL
-          for (int i = 0; i < kElements; ++i) {
-            v[i] = Reconstruct<L>(Decode(codes.word[i * kBits / 32], i), Scale(e, s, c + i), Offset(e, s, c + i));
-          }
-        }
-        Store(X(e, s, c), PackNumbers(v));
-      }
-      return;
+  KVANT_INLINE Word Read(const CudaElements& e, const GridStretch& s, int64_t column) const {
+    return Load<kStep * kBits / 8>(Codes(e, s, column));
+  }
+
+  // Scale and offset where they are the same for all.
+  struct Context {
+    float scale, offset;
+    bool one;
+  };
+  KVANT_INLINE Context Prepare(const CudaElements& e, const GridStretch& s) const {
+    if (e.grid.column_stride(dequantize::kScale) != 0 || e.grid.column_stride(dequantize::kOffset) != 0) {
+      return {0, 0, false};
     }
+    return {Scale(e, s, 0), Offset(e, s, 0), true};
+  }
+
+  KVANT_INLINE void Write(const CudaElements& e, const GridStretch& s, int64_t column, const Word& codes,
+                          const Context& context) const {
+    float v[kStep];
+    if (context.one) {
+      KVANT_UNROLL
+      for (int i = 0; i < kStep; ++i) {
+        v[i] = Reconstruct<L>(Decode(codes.word[i * kBits / 32], i), context.scale, context.offset);
+      }
+    } else {
+      KVANT_UNROLL
+      for (int i = 0; i < kStep; ++i) {
+        v[i] = Reconstruct<L>(Decode(codes.word[i * kBits / 32], i), Scale(e, s, column + i), Offset(e, s, column + i));
+      }
+    }
+    Store(X(e, s, column), PackNumbers(v));
+  }
+
+  KVANT_INLINE void Columns(const CudaElements& e, const GridStretch& s, int t, int width) const {
     for (int64_t c = s.from + t; c < s.to; c += width) {
       const uint32_t byte = Load<1>(Codes(e, s, c)).word[0];
       const int64_t code = s.offset[dequantize::kCodes] + c * e.grid.column_stride(dequantize::kCodes);
@@ -83,10 +97,10 @@ struct DequantizeOp {
     memcpy(p.word, &out, sizeof(Out));
     Store(to, p);
   }
-  KVANT_INLINE static Packed<16> PackNumbers(const float (&v)[kElements]) {
-    Out out[kElements];
+  KVANT_INLINE static Packed<16> PackNumbers(const float (&v)[kStep]) {
+    Out out[kStep];
     KVANT_UNROLL
-    for (int i = 0; i < kElements; ++i) out[i] = L::Narrow<Out>(v[i]);
+    for (int i = 0; i < kStep; ++i) out[i] = L::Narrow<Out>(v[i]);
     Packed<16> p;
     memcpy(p.word, out, sizeof(out));
     return p;
@@ -97,7 +111,7 @@ template <class Launch>
 Status DispatchDequantize(const dequantize::CudaFormats& f, const CudaElements& e, const Launch& launch) {
   return VisitFloat(f.x_dtype, [&](auto kind) {
     return VisitFormat(f.format, [&](auto format) {
-      return launch(GridKernel<DequantizeOp<decltype(format)::value, decltype(kind)>>{e, {f}});
+      return DispatchGrid(e, DequantizeOp<decltype(format)::value, decltype(kind)>{{}, f}, launch);
     });
   });
 }

@@ -38,7 +38,7 @@ Status RunElements(Queue& queue, const CudaFormats& f, CudaElements e) {
   e.vectors = e.grid.columns() % elements == 0 && e.grid.column_stride(kX) == x_bytes &&
               e.grid.column_stride(kCodes) == 1 && AlignedElements(e, kX, 16, 1) &&
               AlignedElements(e, kCodes, elements / per_byte, per_byte);
-  const CudaShape shape = CutElements(queue.traits, 8192, e.vectors ? elements : 1, &e);
+  const CudaShape shape = CutElements(queue.traits, 8192, e.vectors ? kWordsInHand * elements : 1, &e);
   return LaunchDequantize(queue, f, e, shape);
 }
 

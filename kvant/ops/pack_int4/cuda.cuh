@@ -8,9 +8,7 @@
 namespace kvant::cuda {
 
 template <bool kPacks>
-struct PackInt4Op {
-  static constexpr bool kClears = false;
-
+struct PackInt4Op : ColumnsOnly {
   KVANT_INLINE void Columns(const CudaElements& e, const GridStretch& s, int t, int width) const {
     const int64_t step = e.grid.column_stride(pack_int4::kCodes);
     for (int64_t c = s.from + 2 * t; c < s.to; c += 2 * width) {
@@ -31,7 +29,7 @@ struct PackInt4Op {
 
 template <class Launch>
 Status DispatchPackInt4(bool packs, const CudaElements& e, const Launch& launch) {
-  return packs ? launch(GridKernel<PackInt4Op<true>>{e, {}}) : launch(GridKernel<PackInt4Op<false>>{e, {}});
+  return packs ? DispatchGrid(e, PackInt4Op<true>{}, launch) : DispatchGrid(e, PackInt4Op<false>{}, launch);
 }
 
 }  // namespace kvant::cuda

@@ -5,7 +5,7 @@
 namespace kvant::cuda {
 
 Status LaunchParams(Queue& queue, const params::CudaRange& range, const CudaElements& e, const CudaShape& shape) {
-  return Launch(queue, GridKernel<ParamsOp>{e, {range}}, shape);
+  return Launch(queue, GridKernel<ParamsOp, false>(e, {{}, range}), shape);
 }
 
 }  // namespace kvant::cuda

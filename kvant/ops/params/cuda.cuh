@@ -8,9 +8,7 @@
 namespace kvant::cuda {
 
 // Results may be where the statistics are, so that these are not read as memory that never changes.
-struct ParamsOp {
-  static constexpr bool kClears = false;
-
+struct ParamsOp : ColumnsOnly {
   params::CudaRange range;
 
   KVANT_INLINE void Columns(const CudaElements& e, const GridStretch& s, int t, int width) const {

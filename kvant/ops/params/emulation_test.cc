@@ -10,7 +10,7 @@ namespace kvant {
 namespace testing {
 
 Status LaunchParams(HostQueue& queue, const params::CudaRange& range, const CudaElements& e, const CudaShape& shape) {
-  return RunOnHost(queue, cuda::GridKernel<cuda::ParamsOp>{e, {range}}, shape);
+  return RunOnHost(queue, cuda::GridKernel<cuda::ParamsOp, false>(e, {{}, range}), shape);
 }
 
 }  // namespace testing

@@ -54,7 +54,7 @@ Status RunElements(Queue& queue, const CudaParameters& p, CudaElements e) {
               e.grid.column_stride(kY) == 1 && AlignedElements(e, kX, 16, 1) &&
               AlignedElements(e, kY, elements / per_byte, per_byte) && PackedParameter(p.scale, e.grid, elements) &&
               PackedParameter(p.zero, e.grid, elements);
-  const CudaShape shape = CutElements(queue.traits, 8192, e.vectors ? elements : per_byte, &e);
+  const CudaShape shape = CutElements(queue.traits, 8192, e.vectors ? kWordsInHand * elements : per_byte, &e);
   return LaunchQuantize(queue, p, e, shape);
 }
 

@@ -41,7 +41,8 @@ template <class Queue>
 Status RunCopy(Queue& queue, int64_t bytes, CudaElements e) {
   e.grid.Normalize(/*keep_last=*/false);
   const int word = Widen(bytes, &e);
-  const CudaShape shape = CutElements(queue.traits, /*piece=*/4096, /*per_thread=*/1, &e);
+  e.vectors = true;
+  const CudaShape shape = CutElements(queue.traits, /*piece=*/4096, kWordsInHand, &e);
   return LaunchCopy(queue, word, e, shape);
 }
 
