@@ -63,13 +63,14 @@ function(kvant_add_folder folder)
     return()
   endif()
   if(NOT KVANT_EMULATION)
-    list(FILTER tests EXCLUDE REGEX "/emulation_test\\.cc$")
+    list(FILTER tests EXCLUDE REGEX "/(emulation|fibers)_test\\.cc$")
   endif()
-  if(tests MATCHES "/emulation_test\\.cc")
+  if(tests MATCHES "/(emulation|fibers)_test\\.cc")
     # The row-wise CUDA kernels as the host runs them, compiled once.
     if(NOT TARGET kvant_host_queue)
       add_library(kvant_host_queue STATIC EXCLUDE_FROM_ALL "${PROJECT_SOURCE_DIR}/kvant/testing/host_queue.cc"
-                                                           "${PROJECT_SOURCE_DIR}/kvant/testing/host_rows.cc")
+                                                           "${PROJECT_SOURCE_DIR}/kvant/testing/host_rows.cc"
+                                                           "${PROJECT_SOURCE_DIR}/kvant/testing/fiber_threads.cc")
       target_link_libraries(kvant_host_queue PRIVATE kvant fmt::fmt-header-only)
     endif()
     kvant_add_test(${name}_test SOURCES ${tests} LIBS kvant_host_queue)

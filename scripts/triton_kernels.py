@@ -4,6 +4,7 @@ TRITON_INTERPRET=1 runs them on the CPU.
 """
 
 import os
+from collections.abc import Callable
 
 import torch
 import triton
@@ -13,16 +14,27 @@ from formulas import RANGES
 KINDS = {"int8": 0, "int4": 1, "float8_e4m3fn": 2}
 # An interpreter has nothing to tune.
 WARPS = (4,) if os.environ.get("TRITON_INTERPRET") == "1" else (1, 2, 4, 8, 16)
-CONFIGS = [triton.Config({}, num_warps=warps) for warps in WARPS]
+
+
+def bench(call: Callable[[], object], quantiles: list[float]) -> object:
+    """Times of one choice: shorter than Triton's own, which takes 125 milliseconds for each."""
+    return triton.testing.do_bench(call, warmup=5, rep=20, quantiles=quantiles)
+
+
+def tuned(*key: str) -> Callable[[object], object]:
+    """Few rows (FEW) are tuned on their own."""
+    configs = [triton.Config({}, num_warps=warps) for warps in WARPS]
+    return triton.autotune(configs=configs, key=["columns", "FEW", *key], do_bench=bench)
 
 
 @triton.jit
 def code(v, KIND: tl.constexpr, D: tl.constexpr):
     if KIND == 2:
         return v.to(tl.float8e4nv)
-    # Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even.
-    rounded = (v + 12582912.0) - 12582912.0
-    return tl.minimum(tl.maximum(rounded, -D - 1.0), D).to(tl.int8)
+    else:
+        # Adding and subtracting 1.5 * 2^23 rounds to the nearest integer, ties to even.
+        rounded = (v + 12582912.0) - 12582912.0
+        return tl.minimum(tl.maximum(rounded, -D - 1.0), D).to(tl.int8)
 
 
 @triton.jit
@@ -33,12 +45,12 @@ def place(slots, row, per_slot: tl.constexpr, SCATTER: tl.constexpr):
         return row.to(tl.int64)
 
 
-@triton.autotune(configs=CONFIGS, key=["columns", "KIND", "ASYMMETRIC", "SCATTER"])
+@tuned("KIND", "ASYMMETRIC", "SCATTER")
 @triton.jit
 def quantize_rows(
     x, y, scales, offsets, slots, columns, per_slot: tl.constexpr,
     KIND: tl.constexpr, ASYMMETRIC: tl.constexpr, SCATTER: tl.constexpr, D: tl.constexpr, R: tl.constexpr,
-    BLOCK: tl.constexpr,
+    BLOCK: tl.constexpr, FEW: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0)
     to = place(slots, row, per_slot, SCATTER)
@@ -74,26 +86,73 @@ def quantize_rows(
         tl.store(y + to * columns + i, code(low / scale + offset, KIND, D), mask=inside)
 
 
-@triton.autotune(configs=CONFIGS, key=["columns", "KIND", "PER_COLUMN"])
+@tuned("KIND", "PER_COLUMN", "SCATTER")
 @triton.jit
 def quantize_static(
     x, y, scales, slots, columns, per_slot: tl.constexpr, KIND: tl.constexpr, PER_COLUMN: tl.constexpr,
-    D: tl.constexpr, BLOCK: tl.constexpr,
+    SCATTER: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr,
 ):  # fmt: skip
     row = tl.program_id(0)
-    to = place(slots, row, per_slot, True)
+    to = place(slots, row, per_slot, SCATTER)
+    x += row.to(tl.int64) * columns
+    i = tl.arange(0, BLOCK)
+    if KIND == 1:
+        inside = 2 * i < columns
+        low = tl.load(x + 2 * i, mask=inside, other=0).to(tl.float32)
+        high = tl.load(x + 2 * i + 1, mask=inside, other=0).to(tl.float32)
+        low /= tl.load(scales + 2 * i, mask=inside, other=1) if PER_COLUMN else tl.load(scales)
+        high /= tl.load(scales + 2 * i + 1, mask=inside, other=1) if PER_COLUMN else tl.load(scales)
+        bits = (code(low, KIND, D) & 15) | (code(high, KIND, D) << 4)
+        tl.store(y + to * (columns // 2) + i, bits, mask=inside)
+    else:
+        inside = i < columns
+        v = tl.load(x + i, mask=inside, other=0).to(tl.float32)
+        v /= tl.load(scales + i, mask=inside, other=1) if PER_COLUMN else tl.load(scales)
+        tl.store(y + to * columns + i, code(v, KIND, D), mask=inside)
+
+
+@tuned("KIND", "GROUP", "GATHER")
+@triton.jit
+def dequantize_rows(
+    codes, scales, offsets, slots, x, columns, per_slot: tl.constexpr, KIND: tl.constexpr, GROUP: tl.constexpr,
+    OFFSET: tl.constexpr, GATHER: tl.constexpr, BLOCK: tl.constexpr, FEW: tl.constexpr,
+):  # fmt: skip
+    row = tl.program_id(0)
+    at = place(slots, row, per_slot, GATHER)
     i = tl.arange(0, BLOCK)
     inside = i < columns
-    v = tl.load(x + row.to(tl.int64) * columns + i, mask=inside, other=0).to(tl.float32)
-    scale = tl.load(scales + i, mask=inside, other=1) if PER_COLUMN else tl.load(scales)
-    tl.store(y + to * columns + i, code(v / scale, KIND, D), mask=inside)
+    if KIND == 1:
+        half = tl.arange(0, BLOCK // 2)
+        pairs = tl.load(codes + at * (columns // 2) + half, mask=2 * half < columns)
+        v = tl.interleave((pairs << 4) >> 4, pairs >> 4).to(tl.float32)
+    else:
+        v = tl.load(codes + at * columns + i, mask=inside).to(tl.float32)
+    if GROUP == 0:
+        v = (v - tl.load(offsets + at) if OFFSET else v) * tl.load(scales + at)
+    else:
+        group = at * (columns // GROUP) + i // GROUP
+        if OFFSET:
+            v -= tl.load(offsets + group, mask=inside, other=0)
+        v *= tl.load(scales + group, mask=inside, other=0)
+    tl.store(x + row.to(tl.int64) * columns + i, v.to(x.dtype.element_ty), mask=inside)
 
 
-@triton.autotune(configs=CONFIGS, key=["columns", "KIND"])
+@tuned()
+@triton.jit
+def scatter_rows(x, y, slots, columns, BLOCK: tl.constexpr, FEW: tl.constexpr):
+    row = tl.program_id(0)
+    i = tl.arange(0, BLOCK)
+    inside = i < columns
+    v = tl.load(x + row.to(tl.int64) * columns + i, mask=inside)
+    tl.store(y + tl.load(slots + row) * columns + i, v, mask=inside)
+
+
+@tuned("KIND")
 @triton.jit
 def swiglu_rows(
-    x, weight_scale, activation_scale, y, scales, columns, KIND: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr
-):
+    x, weight_scale, activation_scale, y, scales, columns, KIND: tl.constexpr, D: tl.constexpr, BLOCK: tl.constexpr,
+    FEW: tl.constexpr,
+):  # fmt: skip
     row = tl.program_id(0).to(tl.int64)
     i = tl.arange(0, BLOCK)
     inside = i < columns
@@ -108,6 +167,10 @@ def swiglu_rows(
     tl.store(y + row * columns + i, code(s / scale, KIND, D), mask=inside)
 
 
+def few(rows: int) -> bool:
+    return rows <= 256
+
+
 def launch_rows(x, y, scales, offsets, slots, per_slot: int, dst: str) -> None:
     """dynamic_quant of [rows, columns], offsets None: symmetric; with slots each per_slot rows go to one of them."""
     rows, columns = x.shape
@@ -115,23 +178,42 @@ def launch_rows(x, y, scales, offsets, slots, per_slot: int, dst: str) -> None:
     block = triton.next_power_of_2(columns // 2 if dst == "int4" else columns)
     quantize_rows[(rows,)](
         x, y, scales, offsets if offsets is not None else scales, slots if slots is not None else scales, columns,
-        per_slot, KINDS[dst], offsets is not None, slots is not None, d, r, block,
+        per_slot, KINDS[dst], offsets is not None, slots is not None, d, r, block, few(rows),
     )  # fmt: skip
 
 
 def launch_static(x, y, scales, slots, per_slot: int, dst: str) -> None:
+    """quantize with one scale, or one for each column; slots as above."""
     rows, columns = x.shape
     quantize_static[(rows,)](
-        x, y, scales, slots, columns, per_slot, KINDS[dst], scales.numel() > 1, RANGES[dst][0],
-        triton.next_power_of_2(columns),
+        x, y, scales, slots if slots is not None else scales, columns, per_slot, KINDS[dst], scales.numel() > 1,
+        slots is not None, RANGES[dst][0], triton.next_power_of_2(columns // 2 if dst == "int4" else columns),
+        few(rows),
     )  # fmt: skip
+
+
+def launch_dequantize(codes, scales, offsets, slots, x, per_slot: int, group_size: int, dst: str) -> None:
+    """dequantize to x of [rows, columns], offsets None: without; with slots each per_slot rows come from one of them;
+    group_size 0: a scale for a row."""
+    rows, columns = x.shape
+    dequantize_rows[(rows,)](
+        codes, scales, offsets if offsets is not None else scales, slots if slots is not None else scales, x, columns,
+        per_slot, KINDS[dst], group_size, offsets is not None, slots is not None, triton.next_power_of_2(columns),
+        few(rows),
+    )  # fmt: skip
+
+
+def launch_scatter(x, y, slots) -> None:
+    """scatter_update_ of rows."""
+    rows, columns = x.shape
+    scatter_rows[(rows,)](x, y, slots, columns, triton.next_power_of_2(columns), few(rows))
 
 
 def launch_swiglu(x, weight_scale, activation_scale, y, scales, dst: str) -> None:
     rows, columns = x.shape[0], x.shape[1] // 2
     swiglu_rows[(rows,)](
         x, weight_scale, activation_scale, y, scales, columns, KINDS[dst], RANGES[dst][0],
-        triton.next_power_of_2(columns),
+        triton.next_power_of_2(columns), few(rows),
     )  # fmt: skip
 
 

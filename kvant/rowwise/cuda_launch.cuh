@@ -7,7 +7,7 @@
 #include <string>
 
 #include "kvant/rowwise/cuda_queue.h"
-#include "kvant/rowwise/cuda_team.cuh"
+#include "kvant/rowwise/cuda_thread.cuh"
 
 namespace kvant::cuda {
 

@@ -13,6 +13,7 @@
 #define KVANT_ROWWISE_CUDA_TEAM_CUH_
 
 #include <cstdint>
+#include <cstring>
 #include <vector>
 
 #include "kvant/core/macros.h"
@@ -117,19 +118,16 @@ class HostTeam {
   void EachLane(const Function& f) const {
     for (int lane = 0; lane < 32; ++lane) f(lane);
   }
-  template <class T, class Add>
-  void Before(Lanes<T>& values, T identity, const Add& add) const {
-    T sum = identity;
+  template <class Add>
+  void Before(Lanes<int32_t>& values, int32_t identity, const Add& add) const {
+    int32_t sum = identity;
     for (int lane = 0; lane < 32; ++lane) {
-      const T own = values[lane];
+      const int32_t own = values[lane];
       values[lane] = sum;
       sum = add(sum, own);
     }
   }
-  template <class T>
-  T OfLane(Lanes<T>& values, int lane) const {
-    return values[lane];
-  }
+  int32_t OfLane(Lanes<int32_t>& values, int lane) const { return values[lane]; }
   // The first lane whose flag is not 0, or 32.
   int FirstOf(Lanes<int32_t>& flags) const {
     int lane = 0;
@@ -142,8 +140,6 @@ class HostTeam {
   const int64_t index_;
 };
 
-#if defined(__CUDACC__)
-
 // A value as words, for shuffles and shared memory.
 template <class T>
 struct Words {
@@ -151,22 +147,25 @@ struct Words {
   static constexpr int kCount = sizeof(T) / 4;
   uint32_t word[kCount];
 
-  __device__ __forceinline__ static Words Of(const T& v) {
+  KVANT_INLINE static Words Of(const T& v) {
     Words w;
     memcpy(w.word, &v, sizeof(T));
     return w;
   }
-  __device__ __forceinline__ T Value() const {
+  KVANT_INLINE T Value() const {
     T v;
     memcpy(&v, word, sizeof(T));
     return v;
   }
 };
 
+// `Hardware` is what a thread knows and can do: CudaThread (cuda_thread.cuh), or testing/fiber_threads.h.
+template <class Hardware>
 class DeviceTeam {
  public:
-  __device__ __forceinline__ explicit DeviceTeam(const CudaShape& shape) : shape_(shape) {
-    const unsigned block = blockIdx.x, thread = threadIdx.x, cluster = static_cast<unsigned>(shape.cluster);
+  KVANT_INLINE explicit DeviceTeam(const CudaShape& shape) : shape_(shape) {
+    const unsigned block = Hardware::Block(), thread = Hardware::Thread();
+    const auto cluster = static_cast<unsigned>(shape.cluster);
     if (shape.width <= 32) {
       const auto width = static_cast<unsigned>(shape.width);
       thread_ = static_cast<int>(thread & (width - 1));
@@ -178,40 +177,36 @@ class DeviceTeam {
     }
   }
 
-  __device__ __forceinline__ int width() const { return shape_.width; }
-  __device__ __forceinline__ int64_t index() const { return index_; }
-  __device__ __forceinline__ int64_t count() const { return shape_.teams(); }
+  KVANT_INLINE int width() const { return shape_.width; }
+  KVANT_INLINE int64_t index() const { return index_; }
+  KVANT_INLINE int64_t count() const { return shape_.teams(); }
   // Of the teams that have a part of this thread's warp.
-  __device__ __forceinline__ int64_t first_of_warp() const {
-    return shape_.width <= 32 ? index_ - (static_cast<int>(threadIdx.x) & 31) / shape_.width : index_;
-  }
-
-  __device__ __forceinline__ int per_warp() const { return shape_.width < 32 ? 32 / shape_.width : 1; }
+  KVANT_INLINE int64_t first_of_warp() const { return shape_.width <= 32 ? index_ - Lane() / shape_.width : index_; }
+  KVANT_INLINE int per_warp() const { return shape_.width < 32 ? 32 / shape_.width : 1; }
 
   template <class T>
   class Own {
    public:
-    __device__ __forceinline__ explicit Own(const DeviceTeam&) {}
-    __device__ __forceinline__ T& operator[](int) { return value_; }
+    KVANT_INLINE explicit Own(const DeviceTeam&) {}
+    KVANT_INLINE T& operator[](int) { return value_; }
 
    private:
     T value_;
   };
 
   template <class Function>
-  __device__ __forceinline__ void Each(const Function& f) const {
+  KVANT_INLINE void Each(const Function& f) const {
     f(thread_);
   }
 
   // finish runs in one warp of the team (of each block of it), and everybody has its result.
   template <class T, class Combine, class Finish>
-  __device__ __forceinline__ auto Reduce(Own<T>& own, const Combine& combine, const Finish& finish) const {
+  KVANT_INLINE auto Reduce(Own<T>& own, const Combine& combine, const Finish& finish) const {
     return ReduceValue(own[0], combine, finish);
   }
 
   template <int kRows, class T, class R, class Combine, class Finish>
-  __device__ __forceinline__ void ReduceRows(Own<T>& own, Own<R>& results, const Combine& combine,
-                                             const Finish& finish) const {
+  KVANT_INLINE void ReduceRows(Own<T>& own, Own<R>& results, const Combine& combine, const Finish& finish) const {
     if constexpr (kRows == 1) {
       if (shape_.width > 32) {
         results[0] = ReduceValue(own[0].of[0], combine, finish);
@@ -237,85 +232,104 @@ class DeviceTeam {
   }
 
   template <int kRows, class T>
-  __device__ __forceinline__ T OfRow(Own<T>& own, int row) const {
+  KVANT_INLINE T OfRow(Own<T>& own, int row) const {
     if constexpr (kRows == 1) return own[0];
     Words<T> words = Words<T>::Of(own[0]);
+    const int from = (Lane() & -shape_.width) + ThreadOfRow<kRows>(row);
     KVANT_UNROLL
-    for (int i = 0; i < Words<T>::kCount; ++i) {
-      words.word[i] = __shfl_sync(kAllLanes, words.word[i], ThreadOfRow<kRows>(row), shape_.width);
-    }
+    for (int i = 0; i < Words<T>::kCount; ++i) words.word[i] = Hardware::Shuffle(kAllLanes, words.word[i], from);
     return words.Value();
   }
 
-  __device__ __forceinline__ bool Any(Own<int32_t>& own) const { return __any_sync(kAllLanes, own[0] != 0); }
+  KVANT_INLINE bool Any(Own<int32_t>& own) const { return Hardware::Ballot(kAllLanes, own[0] != 0) != 0; }
 
   template <class T>
   using Lanes = Own<T>;
   template <class Function>
-  __device__ __forceinline__ void EachLane(const Function& f) const {
-    f(static_cast<int>(threadIdx.x) & 31);
+  KVANT_INLINE void EachLane(const Function& f) const {
+    f(Lane());
   }
-  template <class T, class Add>
-  __device__ __forceinline__ void Before(Lanes<T>& values, T identity, const Add& add) const {
-    static_assert(sizeof(T) == 4);
-    const int lane = static_cast<int>(threadIdx.x) & 31;
-    T sum = values[0];
+  template <class Add>
+  KVANT_INLINE void Before(Lanes<int32_t>& values, int32_t identity, const Add& add) const {
+    const int lane = Lane();
+    int32_t sum = values[0];
     KVANT_UNROLL
     for (int step = 1; step < 32; step *= 2) {
-      const T lower = __shfl_up_sync(kAllLanes, sum, step);
+      const int32_t lower = Below(sum, step);
       if (lane >= step) sum = add(lower, sum);
     }
-    sum = __shfl_up_sync(kAllLanes, sum, 1);
+    sum = Below(sum, 1);
     values[0] = lane == 0 ? identity : sum;
   }
-  template <class T>
-  __device__ __forceinline__ T OfLane(Lanes<T>& values, int lane) const {
-    static_assert(sizeof(T) == 4);
-    return __shfl_sync(kAllLanes, values[0], lane);
+  KVANT_INLINE int32_t OfLane(Lanes<int32_t>& values, int lane) const {
+    return static_cast<int32_t>(Hardware::Shuffle(kAllLanes, static_cast<uint32_t>(values[0]), lane));
   }
-  __device__ __forceinline__ int FirstOf(Lanes<int32_t>& flags) const {
-    const unsigned lanes = __ballot_sync(kAllLanes, flags[0] != 0);
-    return lanes == 0 ? 32 : __ffs(static_cast<int>(lanes)) - 1;
+  KVANT_INLINE int FirstOf(Lanes<int32_t>& flags) const {
+    const uint32_t lanes = Hardware::Ballot(kAllLanes, flags[0] != 0);
+    return lanes == 0 ? 32 : Hardware::FirstBit(lanes);
   }
 
  private:
   static constexpr uint32_t kAllLanes = 0xFFFFFFFFu;
+  static constexpr int kMostWarps = 32;
+  template <class T>
+  struct OfWarps {
+    Words<T> warp[kMostWarps];
+  };
+  template <class T>
+  struct OfBlock {
+    Words<T> block;
+  };
+  template <class T>
+  struct Result {
+    Words<T> result;
+  };
+
+  KVANT_INLINE static int Lane() { return static_cast<int>(Hardware::Thread()) & 31; }
 
   template <class T, class Combine, class Finish>
-  __device__ __forceinline__ auto ReduceValue(const T& value, const Combine& combine, const Finish& finish) const {
+  KVANT_INLINE auto ReduceValue(const T& value, const Combine& combine, const Finish& finish) const {
     using R = decltype(finish(value));
+    const int lane = Lane();
     if (shape_.width <= 32) {
-      const int lane = static_cast<int>(threadIdx.x) & 31;
       const uint32_t mates = (shape_.width == 32 ? kAllLanes : (1u << shape_.width) - 1) << (lane & -shape_.width);
       return finish(WithinLanes(value, combine, shape_.width, mates));
     }
-    constexpr int kMostWarps = 32;
-    __shared__ Words<T> of_warp[kMostWarps];
-    __shared__ Words<T> of_block;
-    __shared__ Words<R> result;
-    const int warp = static_cast<int>(threadIdx.x) >> 5, lane = static_cast<int>(threadIdx.x) & 31;
+    auto& of_warps = Hardware::template Shared<OfWarps<T>>();
+    auto& of_block = Hardware::template Shared<OfBlock<T>>();
+    auto& result = Hardware::template Shared<Result<R>>();
+    const int warp = static_cast<int>(Hardware::Thread()) >> 5;
     const T mine = WithinLanes(value, combine, 32, kAllLanes);
-    if (lane == 0) of_warp[warp] = Words<T>::Of(mine);
-    __syncthreads();
+    if (lane == 0) of_warps.warp[warp] = Words<T>::Of(mine);
+    Hardware::BlockBarrier();
     if (warp == 0) {
       const int warps = shape_.threads >> 5;
       // Lanes beyond the last warp repeat one: combining a value with itself changes nothing (see Reduce's users).
-      const T all = WithinLanes(of_warp[lane < warps ? lane : 0].Value(), combine, 32, kAllLanes);
+      const T all = WithinLanes(of_warps.warp[lane < warps ? lane : 0].Value(), combine, 32, kAllLanes);
       if (shape_.cluster == 1) {
         const R r = finish(all);
-        if (lane == 0) result = Words<R>::Of(r);
+        if (lane == 0) result.result = Words<R>::Of(r);
       } else if (lane == 0) {
-        of_block = Words<T>::Of(all);
+        of_block.block = Words<T>::Of(all);
       }
     }
-    if (shape_.cluster > 1) FinishInCluster<T, R>(combine, finish, &of_block, &result, warp, lane);
-    __syncthreads();
-    return result.Value();
+    if (shape_.cluster > 1) {
+      Hardware::ClusterBarrier();
+      if (warp == 0) {
+        const T peer = Hardware::PeerOf(of_block, lane & (shape_.cluster - 1)).block.Value();
+        const R r = finish(WithinLanes(peer, combine, 32, kAllLanes));
+        if (lane == 0) result.result = Words<R>::Of(r);
+      }
+      // Nobody writes of_block again, or leaves, before all have read it.
+      Hardware::ClusterBarrier();
+    }
+    Hardware::BlockBarrier();
+    return result.result.Value();
   }
 
   // a or b; word by word, or they would have to be in memory.
   template <class T>
-  __device__ __forceinline__ static T Chosen(bool first, const T& a, const T& b) {
+  KVANT_INLINE static T Chosen(bool first, const T& a, const T& b) {
     Words<T> words = Words<T>::Of(a);
     const Words<T> others = Words<T>::Of(b);
     KVANT_UNROLL
@@ -325,66 +339,27 @@ class DeviceTeam {
 
   // The value of the lane whose number differs by the bit `step`.
   template <class T>
-  __device__ __forceinline__ static T Exchanged(const T& v, int step, uint32_t mates) {
+  KVANT_INLINE static T Exchanged(const T& v, int step, uint32_t mates) {
     Words<T> words = Words<T>::Of(v);
     KVANT_UNROLL
-    for (int i = 0; i < Words<T>::kCount; ++i) words.word[i] = __shfl_xor_sync(mates, words.word[i], step);
+    for (int i = 0; i < Words<T>::kCount; ++i) words.word[i] = Hardware::ShuffleXor(mates, words.word[i], step);
     return words.Value();
+  }
+  // That of the lane `step` below; in the lowest ones their own.
+  KVANT_INLINE static int32_t Below(int32_t v, int step) {
+    return static_cast<int32_t>(Hardware::ShuffleUp(kAllLanes, static_cast<uint32_t>(v), step));
   }
 
   template <class T, class Combine>
-  __device__ __forceinline__ static T WithinLanes(T v, const Combine& combine, int width, uint32_t mates) {
+  KVANT_INLINE static T WithinLanes(T v, const Combine& combine, int width, uint32_t mates) {
     for (int step = width >> 1; step > 0; step >>= 1) v = combine(v, Exchanged(v, step, mates));
     return v;
   }
-
-  template <class T, class R, class Combine, class Finish>
-  __device__ __forceinline__ void FinishInCluster(const Combine& combine, const Finish& finish, Words<T>* of_block,
-                                                  Words<R>* result, int warp, int lane) const {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-    ClusterBarrier();
-    if (warp == 0) {
-      const T all = WithinLanes(OfBlock(of_block, lane & (shape_.cluster - 1)), combine, 32, kAllLanes);
-      const R r = finish(all);
-      if (lane == 0) *result = Words<R>::Of(r);
-    }
-    // Nobody writes of_block again, or leaves, before all have read it.
-    ClusterBarrier();
-#endif
-  }
-
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  __device__ __forceinline__ static void ClusterBarrier() {
-    asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
-  }
-  // The value that block `rank` of this cluster has at the same place of its shared memory.
-  template <class T>
-  __device__ __forceinline__ static T OfBlock(Words<T>* own, int rank) {
-    const auto at = static_cast<uint32_t>(__cvta_generic_to_shared(own));
-    uint32_t there;
-    asm("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(there) : "r"(at), "r"(rank));
-    Words<T> w;
-    KVANT_UNROLL
-    for (int i = 0; i < Words<T>::kCount; ++i) {
-      asm volatile("ld.shared::cluster.u32 %0, [%1];" : "=r"(w.word[i]) : "r"(there + 4 * i));
-    }
-    return w.Value();
-  }
-#endif
 
   const CudaShape shape_;
   int thread_;
   int64_t index_;
 };
-
-template <class Kernel>
-__global__ void __launch_bounds__(1024)
-    RunKernel(const __grid_constant__ Kernel kernel, const __grid_constant__ CudaShape shape) {
-  DeviceTeam team(shape);
-  kernel(team);
-}
-
-#endif  // __CUDACC__
 
 }  // namespace kvant
 

@@ -5,10 +5,14 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <memory>
+#include <numeric>
 #include <random>
-#include <string_view>
 
 #include "kvant/core/half.h"
+#include "kvant/core/visit.h"
+#include "kvant/testing/cuda_bench_options.h"
+#include "kvant/testing/cuda_bench_run.h"
 
 namespace kvant::bench {
 namespace {
@@ -18,137 +22,182 @@ std::vector<CudaCase>& Cases() {
   return cases;
 }
 
-constexpr int kCalls = 40;
-// Below, calls are put into a graph: launches would take longer than the kernels.
-constexpr int64_t kGraphBelow = 32 << 20;
+constexpr double kGoalShare = 0.9, kGoalMicros = 3.0;
 
-struct Job {
-  std::function<void(int)> call;
-};
-void CallOne(void* arg, int repeat) { static_cast<Job*>(arg)->call(repeat); }
-
-// Microseconds of call(i) on the timer's stream.
-double Measure(testing::CudaTimer& timer, int64_t bytes, int sets, const std::function<void(int)>& call) {
-  for (int i = 0; i < sets; ++i) call(i);
-  testing::CudaWait();
-  if (bytes < kGraphBelow) {
-    Job job{[&](int i) { call(i % sets); }};
-    return timer.GraphTime(CallOne, &job, std::max(2 * sets, 200));
-  }
-  std::vector<double> times;
-  for (int i = 0; i < kCalls; ++i) {
-    timer.Start();
-    call(i % sets);
-    times.push_back(timer.Stop());
-  }
-  std::nth_element(times.begin(), times.begin() + kCalls / 2, times.end());
-  return times[kCalls / 2];
+constexpr std::string_view GoalName(Goal goal) {
+  return goal == Goal::kBandwidth ? "bandwidth" : goal == Goal::kLatency ? "latency" : "";
 }
 
-struct Result {
-  std::string name;
-  int64_t moved = 0;
-  double micros = 0, copy = 0;
-};
+std::string TableRow(const CudaResult& r) {
+  const auto moved = static_cast<double>(r.of->moved);
+  return fmt::format("| {} | {:.2f} | {:.2f} | {:.0f} | {:.2f} | {:.0f} % |\n", r.of->name, moved / 1e6, r.micros,
+                     r.micros == 0 ? 0 : moved / r.micros / 1e3, r.copy, 100 * r.share());
+}
 
-Result Run(const CudaCase& c, int64_t l2_bytes) {
-  int64_t footprint = 0;
-  for (const CudaTensor& t : c.tensors) footprint += t.bytes;
-  const int sets = static_cast<int>(std::clamp<int64_t>(2 * l2_bytes / std::max<int64_t>(footprint, 1) + 1, 2, 4096));
-  std::vector<std::vector<testing::CudaMemory>> memory(static_cast<size_t>(sets));
-  std::vector<std::vector<char*>> buffers(memory.size());
-  for (size_t s = 0; s < memory.size(); ++s) {
-    for (const CudaTensor& t : c.tensors) {
-      testing::CudaMemory& m = memory[s].emplace_back(static_cast<size_t>(t.bytes));
-      std::vector<uint8_t> bytes(static_cast<size_t>(t.bytes), 0x5A);
-      for (size_t at = 0; !t.contents.empty() && at < bytes.size(); at += t.contents.size()) {
-        std::memcpy(bytes.data() + at, t.contents.data(), std::min(t.contents.size(), bytes.size() - at));
-      }
-      m.Upload(bytes.data());
-      buffers[s].push_back(m.data());
-    }
+std::string Json(std::string_view device, const std::vector<CudaResult>& results) {
+  std::string rows;
+  for (const CudaResult& r : results) {
+    rows += fmt::format(
+        "{}\n  {{\"name\": \"{}\", \"bytes\": {}, \"us\": {:.4f}, \"copy_us\": {:.4f}, \"goal\": \"{}\", \"quick\": "
+        "{}}}",
+        rows.empty() ? "" : ",", r.of->name, r.of->moved, r.micros, r.copy, GoalName(r.of->goal), r.of->quick);
   }
-  testing::CudaTimer timer;
-  cuda::Exec exec;
-  exec.stream = timer.stream();
-  Result r{c.name, c.moved, 0, 0};
-  bool ok = true;
-  r.micros = Measure(timer, c.moved, sets, [&](int s) { ok &= c.call(buffers[static_cast<size_t>(s)], exec); });
-  if (!ok) r.micros = 0;
-  memory.clear();
-  const int64_t half = std::max<int64_t>(c.moved / 2, 1);
-  const int copies = static_cast<int>(std::clamp<int64_t>(l2_bytes / half + 1, 2, 4096));
-  std::vector<testing::CudaMemory> from, to;
-  for (int s = 0; s < copies; ++s) {
-    from.emplace_back(static_cast<size_t>(half));
-    to.emplace_back(static_cast<size_t>(half));
-    from.back().Fill(s);
+  return fmt::format("{{\"device\": \"{}\", \"cases\": [{}\n]}}\n", device, rows);
+}
+
+// How many of the cases of `goal` miss it and the worst five of them; `missed` is how far a case is from the goal, more
+// than 0 if it misses it.
+template <class Missed>
+std::string GoalText(const std::vector<CudaResult>& results, Goal goal, std::string_view title, const Missed& missed) {
+  std::vector<const CudaResult*> misses;
+  int64_t all = 0;
+  for (const CudaResult& r : results) {
+    if (r.of->goal != goal || r.micros == 0) continue;
+    ++all;
+    if (missed(r) > 0) misses.push_back(&r);
   }
-  r.copy = Measure(timer, c.moved, copies, [&](int s) {
-    const auto i = static_cast<size_t>(s);
-    timer.Copy(to[i].data(), from[i].data(), static_cast<size_t>(half));
-  });
-  return r;
+  std::stable_sort(misses.begin(), misses.end(),
+                   [&](const CudaResult* a, const CudaResult* b) { return missed(*a) > missed(*b); });
+  std::string text = fmt::format("{}: {} of {}\n", title, misses.size(), all);
+  if (misses.size() > 5) misses.resize(5);
+  for (const CudaResult* r : misses) {
+    text += fmt::format("- {}: {:.2f} us, {:.0f} %\n", r->of->name, r->micros, 100 * r->share());
+  }
+  return text;
+}
+
+std::string Summary(const std::vector<CudaResult>& results) {
+  std::string text = GoalText(results, Goal::kBandwidth, "64 MiB and more, below 90 % of the copy",
+                              [](const CudaResult& r) { return kGoalShare - r.share(); });
+  text += GoalText(results, Goal::kLatency, "few rows, over 3 us",
+                   [](const CudaResult& r) { return r.micros - kGoalMicros; });
+  for (const CudaResult& r : results) {
+    if (r.micros == 0) text += fmt::format("failed: {}\n", r.of->name);
+  }
+  return text;
+}
+
+std::vector<const CudaCase*> Chosen(const CudaBenchOptions& options) {
+  std::vector<const CudaCase*> chosen;
+  for (const CudaCase& c : Cases()) {
+    if ((c.quick || !options.quick) && c.name.find(options.filter) != std::string::npos) chosen.push_back(&c);
+  }
+  return chosen;
 }
 
 int Main(int argc, char** argv) {
-  std::string_view filter, json;
-  for (int i = 1; i + 1 < argc; i += 2) {
-    const std::string_view option = argv[i];
-    if (option == "--filter") filter = argv[i + 1];
-    if (option == "--json") json = argv[i + 1];
+  CudaBenchOptions options;
+  std::string wrong = ParseCudaBenchOptions({argv + 1, static_cast<size_t>(std::max(argc - 1, 0))}, &options);
+  const std::vector<const CudaCase*> cases = Chosen(options);
+  if (wrong.empty() && cases.empty()) wrong = fmt::format("no case has '{}' in its name", options.filter);
+  if (!wrong.empty()) {
+    fmt::print(stderr, "kvant_cuda_bench: {}\n", wrong);
+    return 2;
+  }
+  if (options.help) {
+    fmt::print("{}", kCudaBenchHelp);
+    return 0;
+  }
+  if (options.list) {
+    for (const CudaCase* c : cases) fmt::print("{}\n", c->name);
+    return 0;
   }
   if (!testing::HasCudaDevice()) {
     fmt::print("skipped: no CUDA device\n");
     return 0;
   }
+  std::unique_ptr<std::FILE, int (*)(std::FILE*)> json(nullptr, std::fclose);
+  if (!options.json.empty()) json.reset(std::fopen(options.json.c_str(), "w"));
+  if (!options.json.empty() && json == nullptr) {
+    fmt::print(stderr, "kvant_cuda_bench: cannot write {}\n", options.json);
+    return 2;
+  }
   const testing::CudaDeviceInfo device = testing::DescribeCudaDevice();
   fmt::print("{}, {} multiprocessors, {} MB of L2\n\n", device.name, device.sms, device.l2_bytes >> 20);
   fmt::print("| case | MB moved | us | GB/s | copy us | share of the copy |\n|---|---|---|---|---|---|\n");
-  std::string rows;
-  bool failed = false;
-  for (const CudaCase& c : Cases()) {
-    if (c.name.find(filter) == std::string::npos) continue;
-    const Result r = Run(c, device.l2_bytes);
-    failed |= r.micros == 0;
-    fmt::print("| {} | {:.2f} | {:.2f} | {:.0f} | {:.2f} | {:.0f} % |\n", r.name, static_cast<double>(r.moved) / 1e6,
-               r.micros, r.micros == 0 ? 0 : static_cast<double>(r.moved) / r.micros / 1e3, r.copy,
-               r.micros == 0 ? 0 : 100 * r.copy / r.micros);
+  CudaBench bench(device.l2_bytes);
+  std::vector<CudaResult> results;
+  for (const CudaCase* c : cases) {
+    results.push_back(bench.Run(*c));
+    fmt::print("{}", TableRow(results.back()));
     std::fflush(stdout);
-    rows += fmt::format("{}\n  {{\"name\": \"{}\", \"bytes\": {}, \"us\": {:.4f}, \"copy_us\": {:.4f}}}",
-                        rows.empty() ? "" : ",", r.name, r.moved, r.micros, r.copy);
   }
-  if (!json.empty()) {
-    std::FILE* file = std::fopen(std::string(json).c_str(), "w");
-    if (file == nullptr) return 1;
-    fmt::print(file, "{{\"device\": \"{}\", \"cases\": [{}\n]}}\n", device.name, rows);
-    std::fclose(file);
-  }
-  return failed ? 1 : 0;
+  fmt::print("\n{}", Summary(results));
+  if (json != nullptr) fmt::print(json.get(), "{}", Json(device.name, results));
+  return std::any_of(results.begin(), results.end(), [](const CudaResult& r) { return r.micros == 0; }) ? 1 : 0;
+}
+
+template <class T>
+std::vector<uint8_t> BytesOf(const std::vector<T>& values) {
+  std::vector<uint8_t> bytes(values.size() * sizeof(T));
+  std::memcpy(bytes.data(), values.data(), bytes.size());
+  return bytes;
+}
+
+// Enough for several of the longest rows.
+template <class T, class Make>
+std::vector<uint8_t> NormalBytes(const Make& make) {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<T> values(size_t{1} << 18);
+  for (T& v : values) v = make(normal(random));
+  return BytesOf(values);
 }
 
 }  // namespace
 
-bool AddCudaCase(CudaCase c) {
-  Cases().push_back(std::move(c));
-  return true;
+void AddCudaCase(CudaCase c) {
+  std::vector<CudaCase>& cases = Cases();
+  const auto there = std::find_if(cases.begin(), cases.end(), [&](const CudaCase& o) { return o.name == c.name; });
+  if (there == cases.end()) cases.push_back(std::move(c));
 }
 
-std::vector<uint8_t> NormalBytes(int dtype_bytes, bool bfloat16) {
-  constexpr size_t kCount = size_t{1} << 20;
-  std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  std::vector<uint8_t> bytes(kCount * static_cast<size_t>(dtype_bytes));
-  for (size_t i = 0; i < kCount; ++i) {
-    const float v = normal(random);
-    const uint16_t half = bfloat16 ? FromFloat32<BFloat16>(v).bits : FromFloat32<Float16>(v).bits;
-    if (dtype_bytes == 4) {
-      std::memcpy(&bytes[i * 4], &v, 4);
-    } else {
-      std::memcpy(&bytes[i * 2], &half, 2);
-    }
-  }
-  return bytes;
+Goal GoalOf(int64_t rows, int64_t columns, int64_t moved) {
+  if (moved >= kGoalBytes) return columns >= 512 && columns <= 16384 ? Goal::kBandwidth : Goal::kNone;
+  return rows <= 16 && columns <= 8192 ? Goal::kLatency : Goal::kNone;
+}
+
+bool QuickLength(int64_t columns) {
+  constexpr int64_t kQuick[] = {512, 1000, 2048, 2056, 4096, 7168, 11008, 14344};
+  return std::find(std::begin(kQuick), std::end(kQuick), columns) != std::end(kQuick);
+}
+
+Contents RandomSlots(int64_t tokens) {
+  return [=] {
+    std::vector<int64_t> slots(static_cast<size_t>(PagesFor(tokens) * kPage));
+    std::iota(slots.begin(), slots.end(), 0);
+    std::shuffle(slots.begin(), slots.end(), std::mt19937(1));
+    slots.resize(static_cast<size_t>(tokens));
+    return BytesOf(slots);
+  };
+}
+
+Contents Normal(DType dtype) {
+  return [=] {
+    std::vector<uint8_t> bytes;
+    VisitFloat(dtype, [&](auto element) {
+      using T = decltype(element);
+      bytes = NormalBytes<T>([](float v) { return FromFloat32<T>(v); });
+    });
+    return bytes;
+  };
+}
+
+Contents NormalInt32(float factor) {
+  return [=] { return NormalBytes<int32_t>([=](float v) { return static_cast<int32_t>(v * factor); }); };
+}
+
+Contents Constant(float value) {
+  return [=] { return BytesOf(std::vector<float>{value}); };
+}
+
+Contents Codes() {
+  return [] {
+    std::vector<uint8_t> codes(size_t{1} << 18);
+    std::mt19937 random(1);
+    for (uint8_t& c : codes) c = static_cast<uint8_t>(0x30 | (random() & 0x8F));
+    return codes;
+  };
 }
 
 }  // namespace kvant::bench
