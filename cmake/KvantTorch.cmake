@@ -37,8 +37,11 @@ set_target_properties(kvant_torch PROPERTIES CXX_VISIBILITY_PRESET hidden VISIBI
 # because it asks for symbols that only a PyTorch with CUDA has.
 if(KVANT_CUDA)
   # It is linked with a stand-in of that PyTorch's libtorch_cuda, of the same name, so that any PyTorch will do to build it.
-  file(WRITE "${PROJECT_BINARY_DIR}/torch_cuda_stub.c"
-       "int aoti_torch_get_current_cuda_stream(int device, void** stream) { return device == 0 && stream == 0; }\n")
+  set(kvant_torch_cuda_stub "")
+  foreach(name IN ITEMS create_cuda_guard delete_cuda_guard get_current_cuda_stream)
+    string(APPEND kvant_torch_cuda_stub "int aoti_torch_${name}(void);\nint aoti_torch_${name}(void) { return 1; }\n")
+  endforeach()
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/torch_cuda_stub.c" CONTENT "${kvant_torch_cuda_stub}" @ONLY)
   add_library(kvant_torch_cuda_stub SHARED "${PROJECT_BINARY_DIR}/torch_cuda_stub.c")
   set_target_properties(kvant_torch_cuda_stub PROPERTIES OUTPUT_NAME torch_cuda LIBRARY_OUTPUT_DIRECTORY
                                                                                 "${PROJECT_BINARY_DIR}/stub")

@@ -1,7 +1,6 @@
 #include "kvant/torch/binding.h"
 
 #include <torch/csrc/inductor/aoti_torch/c/shim.h>
-#include <torch/csrc/stable/accelerator.h>
 #include <torch/csrc/stable/c/shim.h>
 
 #include <algorithm>
@@ -11,8 +10,13 @@
 #include <string>
 
 #if defined(KVANT_TORCH_CUDA)
-// A symbol of the CUDA side of libtorch, declared by the header only where CUDA's own headers are.
-extern "C" AOTITorchError aoti_torch_get_current_cuda_stream(int32_t device_index, void** stream);
+// Symbols of the CUDA side of libtorch, declared by the header only where CUDA's own headers are. Those for whichever
+// accelerator there is are not used: under kvant.npu torch believes that it is an NPU.
+extern "C" {
+AOTITorchError aoti_torch_create_cuda_guard(int32_t device_index, CUDAGuardOpaque** guard);
+AOTITorchError aoti_torch_delete_cuda_guard(CUDAGuardOpaque* guard);
+AOTITorchError aoti_torch_get_current_cuda_stream(int32_t device_index, void** stream);
+}
 #endif
 
 namespace kvant::binding {
@@ -91,11 +95,12 @@ void RunOnTorchThreads(void*, int tasks, void (*body)(void* arg, int task), void
 
 #if defined(KVANT_TORCH_CUDA)
 constexpr Device kDevice = Device::kCuda;
-int32_t CurrentDevice() { return torch::stable::accelerator::getCurrentDeviceIndex(); }
+thread_local int32_t t_device = -1;  // of the call in progress; outside of calls negative, which is the current one
+int32_t DeviceIndex() { return t_device; }
 int32_t DeviceType() { return aoti_torch_device_type_cuda(); }
 #else
 constexpr Device kDevice = Device::kCpu;
-int32_t CurrentDevice() { return 0; }
+int32_t DeviceIndex() { return 0; }
 int32_t DeviceType() { return aoti_torch_device_type_cpu(); }
 #endif
 
@@ -108,7 +113,7 @@ Tensor Empty(std::span<const int64_t> shape, int32_t torch_dtype) {
   }
   AtenTensorHandle handle = nullptr;
   TORCH_ERROR_CODE_CHECK(aoti_torch_empty_strided(static_cast<int64_t>(shape.size()), shape.data(), strides,
-                                                  torch_dtype, DeviceType(), CurrentDevice(), &handle));
+                                                  torch_dtype, DeviceType(), DeviceIndex(), &handle));
   return Tensor(handle);
 }
 
@@ -151,14 +156,29 @@ STABLE_TORCH_LIBRARY_IMPL(kvant, CompositeExplicitAutograd, m) {
 #endif
 
 void Check(const Status& status) {
+#if defined(KVANT_TORCH_CUDA)
+  if (status.code() == StatusCode::kUnavailable) throw std::runtime_error(status.message());  // of CUDA itself
+#endif
   if (!status.ok()) throw std::runtime_error(std::string(PythonName(status.code())) + ": " + status.message());
 }
 
 #if defined(KVANT_TORCH_CUDA)
+OnDevice::OnDevice(int32_t device) {
+  if (device < 0) return;
+  TORCH_ERROR_CODE_CHECK(aoti_torch_create_cuda_guard(device, &guard_));
+  t_device = device;
+}
+
+OnDevice::~OnDevice() {
+  if (guard_ == nullptr) return;
+  t_device = -1;
+  aoti_torch_delete_cuda_guard(guard_);
+}
+
 CudaExec Exec(int64_t workspace_bytes) {
   CudaExec exec;
   void* stream = nullptr;
-  TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(CurrentDevice(), &stream));
+  TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(DeviceIndex(), &stream));
   exec.stream = static_cast<CUstream_st*>(stream);
   exec.deterministic = g_deterministic;
   if (workspace_bytes != 0) {
@@ -193,9 +213,8 @@ void Reader::CheckDevice(const char* name, const Tensor& t) const {
   };
 #if defined(KVANT_TORCH_CUDA)
   if (!t.is_cuda()) return fail(" is not a CUDA tensor");
-  if (const int32_t device = t.get_device_index(); device != CurrentDevice()) {
-    fail(" is on cuda:" + std::to_string(device) +
-         ", but the current device is cuda:" + std::to_string(CurrentDevice()) + ": call it under torch.cuda.device");
+  if (const int32_t device = t.get_device_index(); device != DeviceIndex()) {
+    fail(" is on cuda:" + std::to_string(device) + ", but another tensor is on cuda:" + std::to_string(DeviceIndex()));
   }
 #else
   if (!t.is_cpu()) fail(" is not a CPU tensor");

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <type_traits>
 
 #include "kvant/core/exec.h"
 #include "kvant/core/index_mode.h"
@@ -20,6 +21,7 @@
 // namespace's functions.
 #if defined(KVANT_TORCH_CUDA)
 #include "kvant/kvant_cuda.h"
+struct CUDAGuardOpaque;
 #define KVANT_TORCH_SCHEMAS(m) \
   template <class Library>     \
   [[maybe_unused]] void SchemasOfTheCpu(Library& m)
@@ -41,6 +43,45 @@ using Maybe = std::optional<Tensor>;
 void Check(const Status& status);
 
 #if defined(KVANT_TORCH_CUDA)
+// The device of a call, which is CUDA's current one for as long as this lives. A negative one changes nothing.
+class __attribute__((visibility("hidden"))) OnDevice {
+ public:
+  explicit OnDevice(int32_t device);
+  OnDevice(const OnDevice&) = delete;
+  OnDevice& operator=(const OnDevice&) = delete;
+  ~OnDevice();
+
+ private:
+  CUDAGuardOpaque* guard_ = nullptr;
+};
+
+// -1 for what is on no CUDA device.
+inline int32_t DeviceOf(const Tensor& t) { return t.is_cuda() ? t.get_device_index() : -1; }
+inline int32_t DeviceOf(const Maybe& t) { return t.has_value() ? DeviceOf(*t) : -1; }
+template <class Number>
+int32_t DeviceOf(const Number&) {
+  return -1;
+}
+
+// A kernel, on the device of its first CUDA tensor, whichever device is current.
+template <auto kernel>
+struct OnItsDevice;
+template <class Result, class... Args, Result (*kernel)(Args...)>
+struct OnItsDevice<kernel> {
+  static Result Run(Args... args) {
+    int32_t device = -1;
+    ((device = device < 0 ? DeviceOf(args) : device), ...);
+    const OnDevice on(device);
+    return kernel(args...);
+  }
+};
+
+// What torch's macro of this name does, of that.
+#undef TORCH_BOX
+#define TORCH_BOX(kernel)                                                                                  \
+  torch::stable::detail::boxer<std::remove_pointer_t<decltype(&kvant::binding::OnItsDevice<kernel>::Run)>, \
+                               (&kvant::binding::OnItsDevice<kernel>::Run)>::boxed_fn
+
 // torch's current stream, and device memory of torch's for as long as this lives.
 struct __attribute__((visibility("hidden"))) CudaExec : cuda::Exec {
   Maybe memory;
@@ -59,7 +100,7 @@ int64_t Workspace(const Args&) {
 }
 #endif
 
-// A new contiguous tensor on the CPU or the current device.
+// A new contiguous tensor on the CPU or the device of the call.
 Tensor Empty(const TensorSpec& spec);
 
 // A format, and how its codes are stored.

@@ -1,4 +1,10 @@
-"""The operators on CUDA tensors."""
+"""The operators on CUDA tensors.
+
+They run on the device of their tensors, on torch's current stream there. `torch.ops.kvant` and every function of kvant
+take them, `counts_from_ends` and `ends_from_counts` apart.
+"""
+
+from typing import Any
 
 from kvant._config import TORCH_CUDA_LIBRARY
 
@@ -11,23 +17,35 @@ def is_available() -> bool:
 
 
 def _load() -> None:
+    """Where torch has CUDA. No device is asked for: that would keep this process from forking."""
     import torch
 
-    if is_available():
+    if TORCH_CUDA_LIBRARY.exists() and torch.version.cuda is not None:
         torch.ops.load_library(str(TORCH_CUDA_LIBRARY))  # type: ignore[no-untyped-call]
 
 
-def check_errors() -> None:
-    """Raises IndexError for the first bad index or group boundary that an operator found on the current device.
+def _operator(name: str) -> Any:
+    import torch
+
+    if not hasattr(torch.ops.kvant, name):
+        raise RuntimeError("kvant.cuda: this kvant was built without KVANT_CUDA, or this PyTorch without CUDA")
+    return getattr(torch.ops.kvant, name).default
+
+
+def check_errors(device: Any = None) -> None:
+    """Raises IndexError for the first bad index or group boundary that an operator found on a device.
 
     With its position and value; it is forgotten then. Waits for the current stream: operators on CUDA tensors skip what
-    is bad and do not wait.
+    is bad and do not wait. `device` is one as torch takes it; None is the current one.
     """
     import torch
 
     from kvant._call import call
 
-    call(torch.ops.kvant._cuda_check_errors)
+    op = _operator("_cuda_check_errors")
+    torch.cuda.init()  # type: ignore[no-untyped-call]  # has words for what is missing
+    with torch.cuda.device(device):
+        call(op)
 
 
 def set_deterministic(deterministic: bool) -> None:
@@ -35,6 +53,4 @@ def set_deterministic(deterministic: bool) -> None:
 
     Off by default: then places have to be distinct.
     """
-    import torch
-
-    torch.ops.kvant._cuda_set_deterministic(deterministic)
+    _operator("_cuda_set_deterministic")(deterministic)
