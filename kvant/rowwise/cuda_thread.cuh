@@ -2,7 +2,7 @@
 #ifndef KVANT_ROWWISE_CUDA_THREAD_CUH_
 #define KVANT_ROWWISE_CUDA_THREAD_CUH_
 
-#include "kvant/rowwise/cuda_team.cuh"
+#include "kvant/rowwise/cuda_device_team.cuh"
 
 namespace kvant {
 
@@ -35,6 +35,7 @@ struct CudaThread {
 
 #if __CUDA_ARCH__ >= 900
   static __device__ __forceinline__ void ClusterBarrier() {
+    __syncwarp();  // .aligned: the threads of a warp come together
     asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
   }
   // What block `rank` of this cluster has at the same place of its shared memory.

@@ -7,7 +7,7 @@
 #include <functional>
 
 #include "kvant/core/status.h"
-#include "kvant/rowwise/cuda_team.cuh"
+#include "kvant/rowwise/cuda_device_team.cuh"
 
 namespace kvant::testing {
 
