@@ -76,6 +76,12 @@ Status LaunchRowsOf<BFloat16>(Queue&, CudaStep, RowVariant, const CudaRows&, con
 template <>
 Status LaunchRowsOf<float>(Queue&, CudaStep, RowVariant, const CudaRows&, const CudaShape&);
 template <>
+Status LaunchTwoRowsOf<Float16>(Queue&, RowVariant, const CudaTwoRows&, const CudaShape&);
+template <>
+Status LaunchTwoRowsOf<BFloat16>(Queue&, RowVariant, const CudaTwoRows&, const CudaShape&);
+template <>
+Status LaunchTwoRowsOf<float>(Queue&, RowVariant, const CudaTwoRows&, const CudaShape&);
+template <>
 Status LaunchColumnsOf<Float16>(Queue&, CudaStep, const CudaColumns&, const CudaShape&);
 template <>
 Status LaunchColumnsOf<BFloat16>(Queue&, CudaStep, const CudaColumns&, const CudaShape&);
@@ -86,6 +92,11 @@ Status LaunchRows(Queue& queue, CudaStep step, RowVariant variant, const CudaRow
   if (step == CudaStep::kStatistics) return Launch(queue, StatisticsKernel{plan}, shape);
   return VisitFloat(plan.x_dtype,
                     [&](auto kind) { return LaunchRowsOf<decltype(kind)>(queue, step, variant, plan, shape); });
+}
+
+Status LaunchTwoRows(Queue& queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape) {
+  return VisitFloat(plans.of[0].x_dtype,
+                    [&](auto kind) { return LaunchTwoRowsOf<decltype(kind)>(queue, variant, plans, shape); });
 }
 
 Status LaunchColumns(Queue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) {

@@ -7,6 +7,7 @@
 #include "kvant/rowwise/cuda_columns.cuh"
 #include "kvant/rowwise/cuda_rows.cuh"
 #include "kvant/rowwise/cuda_run.h"
+#include "kvant/rowwise/cuda_two_rows.cuh"
 
 namespace kvant::cuda {
 
@@ -39,7 +40,31 @@ Status LaunchRowKernel(RowVariant variant, const CudaRows& plan, const Launch& l
               : launch(RowKernel<In, kFormat, kAsymmetric, false, 1, 1>(plan));
 }
 
-// Of plans whose x_dtype is that of In.
+template <class In, Format kFormat, bool kAsymmetric, class Launch>
+Status LaunchTwoRowKernels(RowVariant variant, const CudaTwoRows& plans, const Launch& launch) {
+  switch (variant) {
+    case RowVariant::kShort:
+      return launch(TwoKernels<RowKernel<In, kFormat, kAsymmetric, false, kShortRows, 1>>(plans));
+    case RowVariant::kDeep:
+      return launch(TwoKernels<RowKernel<In, kFormat, kAsymmetric, false, 1, kDeepVectors>>(plans));
+    default:
+      return launch(TwoKernels<RowKernel<In, kFormat, kAsymmetric, false, 1, 1>>(plans));
+  }
+}
+
+// Of plans whose x_dtype is that of In. Two at once are for the formats of caches.
+template <class In, class Launch>
+Status DispatchTwoRows(RowVariant variant, const CudaTwoRows& plans, const Launch& launch) {
+  const CudaRows& p = plans.of[0];
+  if (p.format == Format::kInt4) {
+    return p.asymmetric ? LaunchTwoRowKernels<In, Format::kInt4, true>(variant, plans, launch)
+                        : LaunchTwoRowKernels<In, Format::kInt4, false>(variant, plans, launch);
+  }
+  return p.asymmetric ? LaunchTwoRowKernels<In, Format::kInt8, true>(variant, plans, launch)
+                      : LaunchTwoRowKernels<In, Format::kInt8, false>(variant, plans, launch);
+}
+
+// Likewise.
 template <class In, class Launch>
 Status DispatchRows(CudaStep step, RowVariant variant, const CudaRows& plan, const Launch& launch) {
   if (step == CudaStep::kMeasure) return launch(MeasureKernel<In>{plan});

@@ -26,6 +26,7 @@ struct Queue {
 Status OpenQueue(const Exec& exec, Queue* queue);
 
 Status LaunchRows(Queue& queue, CudaStep step, RowVariant variant, const CudaRows& plan, const CudaShape& shape);
+Status LaunchTwoRows(Queue& queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape);
 Status LaunchColumns(Queue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape);
 // Words of `word` bytes from tensor 1 of the grid to tensor 0.
 Status LaunchCopy(Queue& queue, int word, const CudaElements& e, const CudaShape& shape);

@@ -74,6 +74,11 @@ struct CudaRows {
   int64_t partials = 0;
 };
 
+// Of one dtype, format and mode, and without smooth scales.
+struct CudaTwoRows {
+  CudaRows of[2];
+};
+
 struct RowwiseInputs;
 struct RowwiseOutputs;
 

@@ -10,18 +10,24 @@ namespace kvant::cuda {
 template <class In>
 Status LaunchRowsOf(Queue& queue, CudaStep step, RowVariant variant, const CudaRows& plan, const CudaShape& shape);
 template <class In>
+Status LaunchTwoRowsOf(Queue& queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape);
+template <class In>
 Status LaunchColumnsOf(Queue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape);
 
 // To be used in one file for each type.
-#define KVANT_ROWS_OF(In)                                                                                     \
-  template <>                                                                                                 \
-  Status LaunchRowsOf<In>(Queue & queue, CudaStep step, RowVariant variant, const CudaRows& plan,             \
-                          const CudaShape& shape) {                                                           \
-    return DispatchRows<In>(step, variant, plan, [&](const auto& k) { return Launch(queue, k, shape); });     \
-  }                                                                                                           \
-  template <>                                                                                                 \
-  Status LaunchColumnsOf<In>(Queue & queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) { \
-    return DispatchColumns<In>(step, plan, [&](const auto& k) { return Launch(queue, k, shape); });           \
+#define KVANT_ROWS_OF(In)                                                                                           \
+  template <>                                                                                                       \
+  Status LaunchRowsOf<In>(Queue & queue, CudaStep step, RowVariant variant, const CudaRows& plan,                   \
+                          const CudaShape& shape) {                                                                 \
+    return DispatchRows<In>(step, variant, plan, [&](const auto& k) { return Launch(queue, k, shape); });           \
+  }                                                                                                                 \
+  template <>                                                                                                       \
+  Status LaunchTwoRowsOf<In>(Queue & queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape) { \
+    return DispatchTwoRows<In>(variant, plans, [&](const auto& k) { return Launch(queue, k, shape); });             \
+  }                                                                                                                 \
+  template <>                                                                                                       \
+  Status LaunchColumnsOf<In>(Queue & queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape) {       \
+    return DispatchColumns<In>(step, plan, [&](const auto& k) { return Launch(queue, k, shape); });                 \
   }
 
 }  // namespace kvant::cuda

@@ -71,18 +71,20 @@ Status CheckWorkspace(const Queue& queue, const char* op, int64_t needed) {
                               " bytes, expected " + std::to_string(needed) + ", aligned to 16");
 }
 
+// How a plan's rows are kept in registers, if they can be.
+inline RowChoice ChooseRows(const CudaTraits& traits, const CudaRows& p) {
+  if (p.stage != Stage::kBoth || p.per_tensor || p.rows > kMostRowsInHand || !TakesVectors(p)) return {};
+  return ChooseRowKernel(traits, p.rows, p.columns * ByteSize(p.x_dtype) / 16, p.smooth != nullptr || p.grouped);
+}
+
 template <class Queue>
 Status RunRows(Queue& queue, CudaRows p) {
   const Workspace workspace = WorkspaceOf(p);
   KVANT_RETURN_IF_ERROR(CheckWorkspace(queue, p.op, workspace.needed));
   p.faults = queue.faults;
   p.scatter.deterministic = queue.deterministic;
-  if (p.stage == Stage::kBoth && !p.per_tensor && p.rows <= kMostRowsInHand && TakesVectors(p)) {
-    const RowChoice choice =
-        ChooseRowKernel(queue.traits, p.rows, p.columns * ByteSize(p.x_dtype) / 16, p.smooth != nullptr || p.grouped);
-    if (choice.variant != RowVariant::kNone) {
-      return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kRows, choice.variant, p, choice.shape);
-    }
+  if (const RowChoice choice = ChooseRows(queue.traits, p); choice.variant != RowVariant::kNone) {
+    return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kRows, choice.variant, p, choice.shape);
   }
   const bool room = workspace.useful != 0 && queue.workspace != nullptr &&
                     static_cast<int64_t>(queue.workspace_bytes) >= workspace.useful;
@@ -111,6 +113,27 @@ Status RunRows(Queue& queue, CudaRows p) {
     return LaunchRows(queue, CudaStep::kStatistics, RowVariant::kNone, p, ChooseUnits(queue.traits, rows, kWarp));
   }
   return LaunchRows(queue, CudaStep::kEncode, RowVariant::kNone, p, encode);
+}
+
+// Two scatters, in one launch where they are of one kind.
+template <class Queue>
+Status RunTwoRows(Queue& queue, const CudaRows& first, const CudaRows& second) {
+  CudaTwoRows both{{first, second}};
+  RowChoice choice = ChooseRows(queue.traits, first);
+  const RowChoice other = ChooseRows(queue.traits, second);
+  const bool alike = first.x_dtype == second.x_dtype && first.format == second.format &&
+                     first.asymmetric == second.asymmetric && choice.variant == other.variant &&
+                     choice.shape.threads == other.shape.threads && choice.shape.width == other.shape.width;
+  if (choice.variant == RowVariant::kNone || !alike || first.smooth != nullptr || second.smooth != nullptr) {
+    KVANT_RETURN_IF_ERROR(RunRows(queue, first));
+    return RunRows(queue, second);
+  }
+  for (CudaRows& p : both.of) {
+    p.faults = queue.faults;
+    p.scatter.deterministic = queue.deterministic;
+  }
+  choice.shape.blocks = 2 * std::max(choice.shape.blocks, other.shape.blocks);
+  return first.rows == 0 && second.rows == 0 ? Status() : LaunchTwoRows(queue, choice.variant, both, choice.shape);
 }
 
 template <class Queue>

@@ -31,6 +31,13 @@ inline Status LaunchRows(FiberQueue& queue, CudaStep step, RowVariant variant, c
              ? LaunchOnFibers<Float16, Format::kInt4, false>(queue, step, variant, plan, shape)
              : LaunchOnFibers<BFloat16, Format::kInt8, true>(queue, step, variant, plan, shape);
 }
+inline Status LaunchTwoRows(FiberQueue& queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape) {
+  const auto launch = [&](const auto& kernel) { return RunOnFibers(kernel, shape); };
+  queue.variants.push_back(variant);
+  return plans.of[0].x_dtype == DType::kFloat16
+             ? cuda::LaunchTwoRowKernels<Float16, Format::kInt4, false>(variant, plans, launch)
+             : cuda::LaunchTwoRowKernels<BFloat16, Format::kInt8, true>(variant, plans, launch);
+}
 inline Status LaunchColumns(FiberQueue&, CudaStep, const CudaColumns&, const CudaShape&) {
   return Status::Unavailable("columns");
 }

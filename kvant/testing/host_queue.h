@@ -36,6 +36,7 @@ Status RunOnHost(HostQueue& queue, const Kernel& kernel, const CudaShape& shape)
 
 // Compiled once, in host_queue.cc and host_rows.cc.
 Status LaunchRows(HostQueue& queue, CudaStep step, RowVariant variant, const CudaRows& plan, const CudaShape& shape);
+Status LaunchTwoRows(HostQueue& queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape);
 Status LaunchColumns(HostQueue& queue, CudaStep step, const CudaColumns& plan, const CudaShape& shape);
 Status LaunchCopy(HostQueue& queue, int word, const CudaElements& e, const CudaShape& shape);
 

@@ -10,4 +10,10 @@ Status LaunchRows(HostQueue& queue, CudaStep step, RowVariant variant, const Cud
                     [&](auto kind) { return cuda::DispatchRows<decltype(kind)>(step, variant, plan, launch); });
 }
 
+Status LaunchTwoRows(HostQueue& queue, RowVariant variant, const CudaTwoRows& plans, const CudaShape& shape) {
+  const auto launch = [&](const auto& kernel) { return RunOnHost(queue, kernel, shape); };
+  return VisitFloat(plans.of[0].x_dtype,
+                    [&](auto kind) { return cuda::DispatchTwoRows<decltype(kind)>(variant, plans, launch); });
+}
+
 }  // namespace kvant::testing

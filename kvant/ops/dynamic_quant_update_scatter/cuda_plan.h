@@ -44,9 +44,9 @@ Status RunOn(Queue& queue, const DynamicQuantUpdateScatterArgs& given) {
   ScatterGeometry geometry;
   KVANT_RETURN_IF_ERROR(Check(args, &geometry, queue.device));
   const ScatterIndex index(args.indices, geometry, args.index_policy);
-  KVANT_RETURN_IF_ERROR(cuda::RunRows(queue, PlanOf(args, args, index)));
-  if (!args.second.var.present()) return {};
-  return cuda::RunRows(queue, PlanOf(args, args.second, index));
+  const CudaRows first = PlanOf(args, args, index);
+  if (!args.second.var.present()) return cuda::RunRows(queue, first);
+  return cuda::RunTwoRows(queue, first, PlanOf(args, args.second, index));
 }
 
 }  // namespace kvant::dynamic_quant_update_scatter

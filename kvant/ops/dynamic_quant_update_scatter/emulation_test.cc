@@ -62,11 +62,14 @@ TEST(FusedEmulation, PagedCaches) {
       };
       ASSERT_TRUE(DynamicQuantUpdateScatter(both()).ok());
       const Expected expected_k = Take(k), expected_v = Take(v);
-      HostQueue queue;
-      ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, both()).ok());
-      EXPECT_EQ(queue.launches, 2);
-      EXPECT_EQ(Take(k), expected_k);
-      EXPECT_EQ(Take(v), expected_v);
+      for (const int sms : {1, 132}) {
+        HostQueue queue;
+        queue.traits.sms = sms;
+        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, both()).ok());
+        EXPECT_EQ(queue.launches, 1);
+        EXPECT_EQ(Take(k), expected_k);
+        EXPECT_EQ(Take(v), expected_v);
+      }
     }
   }
 }

@@ -38,7 +38,7 @@ TEST(FusedFibers, AnyProblem) {
   EXPECT_GT(taken, 50);
 }
 
-// Heads of 128 in pages, with padding; a bad slot is skipped and recorded.
+// K and V in pages, heads of 128, with padding; a bad slot is skipped and recorded.
 TEST(FusedFibers, Pages) {
   Rng rng(72);
   for (const bool deterministic : {false, true}) {
@@ -56,8 +56,15 @@ TEST(FusedFibers, Pages) {
       p.offset = TestTensor(DType::kFloat32, {6, 4, 8}, rng);
       p.rows.updates.ForEach([&](int64_t i, const uint8_t*) { p.rows.updates.SetFloat(i, AnyNumber(rng, 5)); });
       p.rows.updates.Keep();
-      ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
-      const Expected expected = Take(p);
+      FusedProblem v = p;
+      v.rows.updates.ForEach([&](int64_t i, const uint8_t*) { v.rows.updates.SetFloat(i, AnyNumber(rng, 1)); });
+      const auto both = [&] {
+        DynamicQuantUpdateScatterArgs args = p.Args();
+        args.second = v.Cache();
+        return args;
+      };
+      ASSERT_TRUE(DynamicQuantUpdateScatter(both()).ok());
+      const Expected expected = Take(p), expected_v = Take(v);
       p.rows.policy = IndexPolicy::kError;
       for (const int sms : {1, 132}) {
         CudaFaultRecord faults;
@@ -65,8 +72,10 @@ TEST(FusedFibers, Pages) {
         queue.traits.sms = sms;
         queue.faults = &faults;
         queue.deterministic = deterministic;
-        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, p.Args()).ok());
+        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, both()).ok());
+        ASSERT_EQ(queue.variants.size(), 1u);
         ASSERT_EQ(Take(p), expected);
+        ASSERT_EQ(Take(v), expected_v);
         EXPECT_EQ(faults.taken, bad == 24 ? 1u : 0u);
         EXPECT_EQ(faults.fault.position, bad == 24 ? 4 : 0);
       }
