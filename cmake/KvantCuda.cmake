@@ -1,4 +1,4 @@
-# libkvant_cuda: the operators on CUDA devices. Built with KVANT_CUDA; nvcc 12.4 or newer, devices from sm_80 on.
+# libkvant_cuda: the operators on CUDA devices. Built with KVANT_CUDA; nvcc 12.8 or newer, devices from sm_80 on.
 
 if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
   # Machine code for what ships today, and PTX for what comes.
@@ -9,8 +9,8 @@ if(PROJECT_IS_TOP_LEVEL AND NOT DEFINED CMAKE_CUDA_COMPILER_LAUNCHER AND CMAKE_C
   set(CMAKE_CUDA_COMPILER_LAUNCHER "${CMAKE_CXX_COMPILER_LAUNCHER}")
 endif()
 enable_language(CUDA)
-if(NOT CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA" OR CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.4)
-  message(FATAL_ERROR "KVANT_CUDA needs nvcc 12.4 or newer; this is ${CMAKE_CUDA_COMPILER_ID} "
+if(NOT CMAKE_CUDA_COMPILER_ID STREQUAL "NVIDIA" OR CMAKE_CUDA_COMPILER_VERSION VERSION_LESS 12.8)
+  message(FATAL_ERROR "KVANT_CUDA needs nvcc 12.8 or newer; this is ${CMAKE_CUDA_COMPILER_ID} "
                       "${CMAKE_CUDA_COMPILER_VERSION}.")
 endif()
 if(CMAKE_CUDA_FLAGS MATCHES "use_fast_math|-fmad[= ]true|-ftz[= ]true|-prec-div[= ]false")

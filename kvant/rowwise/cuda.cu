@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <atomic>
 
@@ -32,8 +33,11 @@ Status FactsOf(const DeviceFacts** facts) {
     KVANT_RETURN_IF_ERROR(StatusOf(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device)));
     KVANT_RETURN_IF_ERROR(StatusOf(cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device)));
     KVANT_RETURN_IF_ERROR(StatusOf(cudaGetSymbolAddress(&faults, g_faults)));
+    // Code for an older architecture has no clusters, whatever device runs it.
+    cudaFuncAttributes code{};
+    KVANT_RETURN_IF_ERROR(StatusOf(cudaFuncGetAttributes(&code, RunKernel<StatisticsKernel>)));
     f.sms = sms;
-    f.capability = 10 * major + minor;
+    f.capability = std::min(10 * major + minor, code.ptxVersion);
     f.faults = static_cast<CudaFaultRecord*>(faults);
     f.known = true;
   }

@@ -183,14 +183,14 @@ class DeviceTeam {
       }
     }
     if (shape_.cluster > 1) {
-      Hardware::ClusterBarrier();
+      Hardware::ClusterBarrier(warp == 0);
       if (warp == 0) {
         const T peer = Hardware::PeerOf(of_block, lane & (shape_.cluster - 1)).block.Value();
         const R r = finish(WithinLanes(peer, combine, 32, kAllLanes));
         if (lane == 0) result.result = Words<R>::Of(r);
       }
       // Nobody writes of_block again, or leaves, before all have read it.
-      Hardware::ClusterBarrier();
+      Hardware::ClusterBarrier(warp == 0);
     }
     Hardware::BlockBarrier();
     return result.result.Value();

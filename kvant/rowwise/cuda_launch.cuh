@@ -18,6 +18,7 @@ inline Status StatusOf(cudaError_t error) {
 
 template <class Kernel>
 Status Launch(const Queue& queue, const Kernel& kernel, const CudaShape& shape) {
+  static_assert(sizeof(Kernel) + sizeof(CudaShape) <= 4096, "more parameters than every driver takes");
   cudaLaunchAttribute cluster{};
   cluster.id = cudaLaunchAttributeClusterDimension;
   cluster.val.clusterDim.x = static_cast<unsigned>(shape.cluster);

@@ -34,9 +34,16 @@ struct CudaThread {
   static __device__ __forceinline__ void BlockBarrier() { __syncthreads(); }
 
 #if __CUDA_ARCH__ >= 900
-  static __device__ __forceinline__ void ClusterBarrier() {
+  // What a warp with `orders` has written and read comes before what any does afterwards. A release is a fence of the
+  // whole device, which other warps are spared.
+  static __device__ __forceinline__ void ClusterBarrier(bool orders) {
     __syncwarp();  // .aligned: the threads of a warp come together
-    asm volatile("barrier.cluster.arrive.aligned;\n\tbarrier.cluster.wait.aligned;" ::: "memory");
+    if (orders) {
+      asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+    } else {
+      asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+    }
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
   }
   // What block `rank` of this cluster has at the same place of its shared memory.
   template <class T>
@@ -55,7 +62,7 @@ struct CudaThread {
   }
 #else
   // No tuning has clusters there.
-  static __device__ __forceinline__ void ClusterBarrier() {}
+  static __device__ __forceinline__ void ClusterBarrier(bool) { __trap(); }
   template <class T>
   static __device__ __forceinline__ T PeerOf(T& own, int) {
     return own;

@@ -86,7 +86,8 @@ inline RowChoice ChooseRowKernel(const CudaTraits& traits, int64_t rows, int64_t
   const int64_t most = static_cast<int64_t>(kMostThreads) * tuning.max_cluster;
   RowChoice choice;
   // With few rows all threads help at once; with many each keeps more loads on their way.
-  const bool few = rows < 2 * static_cast<int64_t>(traits.sms);
+  const int64_t two_each = 2 * static_cast<int64_t>(traits.sms);
+  const bool few = rows < two_each && rows * vectors <= two_each * kMostThreads;
   choice.variant = few && vectors <= most                                     ? RowVariant::kWide
                    : vectors <= kWarp && vectors >= kShortRows / 2 && !smooth ? RowVariant::kShort
                    : vectors <= kWarp                                         ? RowVariant::kWide

@@ -179,7 +179,7 @@ void FiberThread::BlockBarrier() {
   g_block->Barrier([] {});
 }
 
-void FiberThread::ClusterBarrier() {
+void FiberThread::ClusterBarrier(bool /*orders*/) {
   g_block->Barrier([] { g_block->cluster().barrier.arrive_and_wait(); });
 }
 

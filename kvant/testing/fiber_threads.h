@@ -30,7 +30,7 @@ struct FiberThread {
     return memory;
   }
   static void BlockBarrier();
-  static void ClusterBarrier();
+  static void ClusterBarrier(bool orders);
   // Thread-local variables lie at the same distance from each other on every thread.
   template <class T>
   static T PeerOf(T& own, int rank) {

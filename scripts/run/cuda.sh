@@ -41,7 +41,7 @@ configure_cuda() {
     arguments+=(-DKVANT_TORCH=OFF)
   fi
   nvcc=$(find_nvcc)
-  [ -n "$nvcc" ] || die "no nvcc: CUDA 12.4 or newer is needed, on the PATH or in /usr/local/cuda"
+  [ -n "$nvcc" ] || die "no nvcc: CUDA 12.8 or newer is needed, on the PATH or in /usr/local/cuda"
   arguments+=("-DCMAKE_CUDA_COMPILER=$nvcc")
   if [ -n "${KVANT_DEPS_DIR:-}" ]; then
     export KVANT_SKIP_PACKAGES=1 PATH=$KVANT_DEPS_DIR/python/cmake/data/bin:$KVANT_DEPS_DIR/python/bin:$PATH

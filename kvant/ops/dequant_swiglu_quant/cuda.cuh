@@ -29,7 +29,7 @@ class SwigluKernel {
   KVANT_HOST_DEVICE void operator()(Team& team) const {
     const int rows = static_cast<int>(plan_.problem.rows), step = static_cast<int>(team.count());
     const int in_warp = static_cast<int>(team.index() - team.first_of_warp());
-    const GroupFinder<Team> groups(team, plan_.groups, rows);
+    GroupFinder<Team> groups(team, plan_.groups, rows);
     if (team.first_of_warp() == 0) {
       const IndexFault fault = groups.FirstFault();
       team.Each([&](int t) {
@@ -41,9 +41,9 @@ class SwigluKernel {
     // The teams of a warp stay together, also where the last of them have no row.
     for (int lead = static_cast<int>(team.first_of_warp()); lead < rows; lead += step) {
       const int row = lead + in_warp;
-      int parameter_row = -1;
+      int64_t parameter_row = -1;
       for (int i = 0; i < team.per_warp(); ++i) {
-        const int found = groups.ParameterRowOf(lead + i);
+        const int64_t found = groups.ParameterRowOf(lead + i);
         if (i == in_warp) parameter_row = found;
       }
       if (row >= rows) continue;

@@ -16,8 +16,9 @@ class GroupFinder {
       : team_(team), groups_(groups), rows_(rows) {}
 
   // -1: none, because its group is illegal, or all groups are before it.
-  KVANT_INLINE int ParameterRowOf(int row) const {
+  KVANT_INLINE int64_t ParameterRowOf(int row) {
     if (groups_.none()) return 0;
+    if (row >= first_ && row < end_) return parameter_row_;  // rows ascend
     Sums first(team_);
     int before = 0;
     for (int base = 0; base < groups_.size(); base += kLanes) {
@@ -30,8 +31,11 @@ class GroupFinder {
       });
       if (const int lane = team_.FirstOf(flags); lane < kLanes) {
         // After an illegal count nobody knows where groups begin.
-        const bool legal = team_.OfLane(end, lane) <= rows_ && groups_.HasParameterRow(base + lane);
-        return legal ? static_cast<int>(groups_.ParameterRow(base + lane)) : -1;
+        first_ = team_.OfLane(first, lane);
+        end_ = team_.OfLane(end, lane);
+        const bool legal = end_ <= rows_ && groups_.HasParameterRow(base + lane);
+        parameter_row_ = legal ? groups_.ParameterRow(base + lane) : -1;
+        return parameter_row_;
       }
       before = team_.OfLane(end, kLanes - 1);
     }
@@ -81,6 +85,9 @@ class GroupFinder {
   const Team& team_;
   const swiglu::Groups& groups_;
   const int rows_;
+  // The group that was found last.
+  int first_ = 0, end_ = 0;
+  int64_t parameter_row_ = -1;
 };
 
 }  // namespace kvant::cuda

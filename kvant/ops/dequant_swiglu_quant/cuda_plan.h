@@ -66,8 +66,9 @@ Status RunOn(Queue& queue, const DequantSwigluQuantArgs& args) {
   CudaPlan plan = MakeCudaPlan(args, problem);
   plan.faults = queue.faults;
   if (problem.rows == 0 && plan.groups.none()) return {};
-  if (problem.rows > kMostRowsInHand) {
-    return Status::Unavailable(std::string(kOp) + ": x has " + std::to_string(problem.rows) + " rows, more than 2^30");
+  if (problem.rows >= kMostRowsInHand) {
+    return Status::Unavailable(std::string(kOp) + ": x has " + std::to_string(problem.rows) +
+                               " rows, expected less than 2^30");
   }
   const SwigluChoice choice = ChooseSwiglu(queue.traits, plan);
   return LaunchSwiglu(queue, choice.held, plan, choice.shape);

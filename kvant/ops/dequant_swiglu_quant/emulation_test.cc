@@ -90,6 +90,42 @@ TEST(SwigluEmulation, ManyGroups) {
   }
 }
 
+// A parameter row is only a number where no table has several.
+TEST(SwigluEmulation, LargeParameterRows) {
+  Rng rng(55);
+  SwigluProblem p;
+  p.attributes.quant_mode = ScaleSource::kDynamic;
+  p.x = TestTensor(DType::kFloat16, {3, 16}, rng);
+  FillSwigluX(p.x, rng);
+  p.y = TestTensor(DType::kInt8, {3, 8}, rng);
+  p.scale = TestTensor(DType::kFloat32, {3}, rng);
+  p.groups = TestTensor(DType::kInt64, {3, 2}, rng);
+  const int64_t rows[] = {int64_t{1} << 31, (int64_t{1} << 32) - 1, int64_t{1} << 40};
+  for (int64_t g = 0; g < 3; ++g) {
+    p.groups->Set(2 * g, rows[g]);
+    p.groups->Set(2 * g + 1, int64_t{1});
+  }
+  p.groups->Keep();
+  CudaFaultRecord faults;
+  ASSERT_EQ(Check(p, Expected(p, rng), &faults), "");
+  EXPECT_EQ(faults.taken, 0u);
+}
+
+TEST(SwigluEmulation, NoColumns) {
+  Rng rng(56);
+  for (const Shape& lead : {Shape{1}, Shape{3}}) {
+    SwigluProblem p;
+    p.attributes.quant_mode = ScaleSource::kDynamic;
+    Shape empty = lead;
+    empty.push_back(0);
+    p.x = TestTensor(DType::kFloat32, empty, rng);
+    p.y = TestTensor(DType::kInt8, empty, rng);
+    p.scale = TestTensor(DType::kFloat32, lead, rng);
+    CudaFaultRecord faults;
+    ASSERT_EQ(Check(p, Expected(p, rng), &faults), "");
+  }
+}
+
 // Rows that a block holds, and rows that it does not.
 TEST(SwigluEmulation, LongRows) {
   Rng rng(52);

@@ -16,7 +16,8 @@ bool TakesWords(const Table& t) {
 // The same of elements of x, of each half, of codes and of tables.
 bool TakesWords(const CudaPlan& p) {
   const int64_t x_bytes = ByteSize(p.x_dtype), word = 4 * x_bytes;
-  bool whole = p.problem.columns % 4 == 0 && !p.interleaved && p.x_step == x_bytes && p.y_step == 1;
+  bool whole =
+      p.problem.columns != 0 && p.problem.columns % 4 == 0 && !p.interleaved && p.x_step == x_bytes && p.y_step == 1;
   whole = whole && reinterpret_cast<uintptr_t>(p.data[kRowX]) % static_cast<uintptr_t>(word) == 0 &&
           reinterpret_cast<uintptr_t>(p.data[kRowY]) % 4 == 0;
   for (int d = 0; d < p.grid.rank; ++d) {

@@ -20,19 +20,22 @@ struct QuantizeOp : ColumnsOnly {
     return Load<16>(e.data[quantize::kX] + s.offset[quantize::kX] + column * static_cast<int64_t>(sizeof(In)));
   }
 
-  // One scale and zero point for all, with which quotients may be products; else how is kCodesExact.
+  // One scale and zero point for all, with which quotients may be products, or are; else how is kCodesExact.
   using Context = RowCode;
   KVANT_INLINE Context Prepare(const CudaElements& e, const GridStretch& s) const {
     RowCode code{1, 0, 1, kCodesExact};
     const bool across = e.grid.column_stride(quantize::kIndex) != 0;
-    if (parameters.reciprocal || (across && !(parameters.scale.single && (!HasZero() || parameters.zero.single)))) {
-      return code;
-    }
+    if (across && !(parameters.scale.single && (!HasZero() || parameters.zero.single))) return code;
     code.scale = Number(parameters.scale, s.offset[quantize::kIndex], 1);
     code.offset = Number(parameters.zero, s.offset[quantize::kIndex], 0);
+    if (parameters.reciprocal) {
+      code.how = kCodesFast;
+      return code;
+    }
     constexpr PathRule kWithout(kFormat, false), kWith(kFormat, true);
     constexpr float kMostScale = 0x1p100f;  // so that kFarQuotient times it is a number
-    if ((HasZero() ? kWith : kWithout).For(code.scale, code.offset) == Path::kFast && code.scale <= kMostScale) {
+    const Path path = HasZero() ? kWith.For(code.scale, code.offset) : kWithout.For(code.scale, code.offset);
+    if (path == Path::kFast && code.scale <= kMostScale) {
       code.inverse = L::Div(1.0f, code.scale);
       code.how = kCodesFast;
     }
@@ -102,6 +105,11 @@ struct QuantizeOp : ColumnsOnly {
     float q[kStep];
     KVANT_UNROLL
     for (int i = 0; i < kStep; ++i) {
+      if (parameters.reciprocal) {
+        q[i] = L::Mul(NumberAt<In>(x, i), code.scale);
+        if (HasZero()) q[i] = L::Add(q[i], code.offset);
+        continue;
+      }
       const float v = L::AtMost(L::AtLeast(NumberAt<In>(x, i), -far), far);
       q[i] = HasZero() ? FastNumber<true>(v, code, kTwice) : FastNumber<false>(v, code, kTwice);
     }
