@@ -38,6 +38,9 @@ constexpr bool IsInteger(Format f) { return f == Format::kInt8 || f == Format::k
 // The range R of asymmetric quantization: scale = (max - min) / R. Integers have one more code below zero than above.
 constexpr float RangeFor(Format f, float d) { return IsInteger(f) ? 2 * d + 1 : 2 * d; }
 
+// What n codes take, of INT4 an even number.
+constexpr int64_t CodeBytes(Format f, int64_t n) { return f == Format::kInt4 ? n / 2 : n; }
+
 // Codes in one storage element: 1, or for INT4 two to a byte and eight to an int32.
 constexpr int64_t CodesPerElement(Format f, DType storage) { return f == Format::kInt4 ? ByteSize(storage) * 2 : 1; }
 

@@ -90,7 +90,7 @@ KVANT_INLINE size_t BlockElements() {
 // Bytes of the codes of n elements.
 template <Format kFormat>
 KVANT_INLINE size_t CodeBytes(size_t n) {
-  return kFormat == Format::kInt4 ? n / 2 : n;
+  return static_cast<size_t>(kvant::CodeBytes(kFormat, static_cast<int64_t>(n)));
 }
 
 template <bool kSmooth, class In, class Encoder>

@@ -78,8 +78,8 @@ class ColumnTask {
     for (; row < end; ++row) {
       char* y_row = plan_.y.data + plan_.y.rows.At(lead) + row * plan_.y.row_step;
       const bool direct_y = plan_.y.step == 1;
-      uint8_t* y = direct_y ? reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? from / 2 : from)
-                            : reinterpret_cast<uint8_t*>(y_);
+      uint8_t* y =
+          direct_y ? reinterpret_cast<uint8_t*>(y_row) + CodeBytes(plan_.format, from) : reinterpret_cast<uint8_t*>(y_);
       const float* smooth = Smooth(row, 1);
       encode({Read(lead, row, from, n), smooth == nullptr ? 1.0f : *smooth, n, scale_, inverse_, offset_, y,
               plan_.kernels->flags, /*shared=*/false, fixed_});

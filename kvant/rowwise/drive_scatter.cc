@@ -72,7 +72,7 @@ class BatchedRows {
       : plan_(plan),
         steps_(StepsOf(plan)),
         task_(plan),
-        y_bytes_(plan.format == Format::kInt4 ? plan.columns / 2 : plan.columns),
+        y_bytes_(CodeBytes(plan.format, plan.columns)),
         param_bytes_(ByteSize(plan.param_dtype)) {}
 
   FpEnv::Mode env() const { return task_.env(); }

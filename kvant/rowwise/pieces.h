@@ -37,7 +37,7 @@ class DirectIo {
     return {x_row + column * plan_.x.step, nullptr};
   }
   uint8_t* Target(char* y_row, int64_t column) const {
-    return reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? column / 2 : column);
+    return reinterpret_cast<uint8_t*>(y_row) + CodeBytes(plan_.format, column);
   }
   static void Flush(char*, int64_t, int64_t) {}
 
@@ -64,7 +64,7 @@ class PieceIo {
   // Where to put the codes of those elements, and, after they are there, their way to the tensor.
   uint8_t* Target(char* y_row, int64_t column) {
     if (!direct_y_) return reinterpret_cast<uint8_t*>(y_);
-    return reinterpret_cast<uint8_t*>(y_row) + (plan_.format == Format::kInt4 ? column / 2 : column);
+    return reinterpret_cast<uint8_t*>(y_row) + CodeBytes(plan_.format, column);
   }
   void Flush(char* y_row, int64_t column, int64_t n);
 

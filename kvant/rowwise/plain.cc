@@ -44,7 +44,7 @@ void QuantizeShortRow(const PlainRows& p) {
   if (asymmetric) std::memcpy(p.offset, &params.offset, sizeof(float));
   auto* const y = reinterpret_cast<uint8_t*>(p.y);
   if (!asymmetric && params.scale == 0) {
-    std::memset(y, 0, static_cast<size_t>(p.format == Format::kInt4 ? p.columns / 2 : p.columns));
+    std::memset(y, 0, static_cast<size_t>(CodeBytes(p.format, p.columns)));
     return;
   }
   const Path path = PathRule(p.format, asymmetric).For(params.scale, params.offset);
@@ -103,7 +103,7 @@ void PlanPlainRows(const PlainRows& p, RowwisePlan* plan) {
   plan->x.rows.Append(p.rows, p.columns * plan->x.step);
   plan->y.data = p.y;
   plan->y.step = 1;
-  plan->y.rows.Append(p.rows, p.format == Format::kInt4 ? p.columns / 2 : p.columns);
+  plan->y.rows.Append(p.rows, CodeBytes(p.format, p.columns));
   plan->scale.data = p.scale;
   plan->scale.rows.Append(p.rows, sizeof(float));
   plan->offset.data = p.offset;

@@ -65,7 +65,7 @@ void PlanCudaRows(const RowwiseInputs& in, const RowwiseOutputs& out, CudaRows* 
 bool TakesVectors(const CudaRows& p) {
   constexpr int64_t kBytes = 16;
   const int64_t x_bytes = ByteSize(p.x_dtype), elements = kBytes / x_bytes;
-  const int64_t code_bytes = p.format == Format::kInt4 ? elements / 2 : elements;
+  const int64_t code_bytes = CodeBytes(p.format, elements);
   if (p.columns == 0 || p.columns % elements != 0 || p.x_step != x_bytes || p.y_step != 1) return false;
   const auto aligned = [](const char* at, int64_t bytes) { return reinterpret_cast<uintptr_t>(at) % bytes == 0; };
   bool whole = aligned(p.data[kRowX], kBytes) && aligned(p.data[kRowY], code_bytes);

@@ -93,7 +93,7 @@ class RowTask {
       const int64_t n = std::min(to - c, io_.limit());
       uint8_t* y = io_.Target(at.y, c);
       if (all_zero) {
-        std::memset(y, 0, static_cast<size_t>(plan_.format == Format::kInt4 ? n / 2 : n));
+        std::memset(y, 0, static_cast<size_t>(CodeBytes(plan_.format, n)));
       } else {
         const auto in = io_.Read(at.x, at.row, c, n);
         encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, flags_}, p);

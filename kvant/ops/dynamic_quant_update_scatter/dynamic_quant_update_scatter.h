@@ -51,8 +51,7 @@ struct DynamicQuantUpdateScatterArgs : CacheUpdate {
 // Fails, before anything is written, with
 //   kInvalidType   a dtype or dst_type that is not listed above
 //   kInvalidValue  no index_mode, an illegal axis, shapes that do not agree, an odd row for INT4, a group_size that
-//   does
-//                  not divide H, tables that overlap themselves, one another or an input
+//                  does not divide H, tables that overlap themselves, one another or an input
 //   kOutOfRange    under kError: an index that is neither legal nor padding; names the first one
 // Under kSkip such an update is skipped in all tables. Of two updates of one place the one with the higher i wins.
 Status DynamicQuantUpdateScatter(const DynamicQuantUpdateScatterArgs& args, const ExecOptions& exec = {});

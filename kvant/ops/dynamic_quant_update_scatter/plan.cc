@@ -47,11 +47,31 @@ void MakePlan(const PlainRows& rows, DType param_dtype, const ScatterIndex& inde
     t->first_stride = g.positions * t->axis_stride;
     t->inner.Append(to->rows_per_update, row_bytes);
   };
-  table(rows.y, rows.format == Format::kInt4 ? rows.columns / 2 : rows.columns, &to->y);
+  table(rows.y, CodeBytes(rows.format, rows.columns), &to->y);
   table(rows.scale, ByteSize(param_dtype), &to->scale);
   if (plan->asymmetric) table(rows.offset, ByteSize(param_dtype), &to->offset);
   to->cut = ScatterCut(index, facts, to->rows_per_update, 1);
   plan->scatter = to;
+}
+
+// A single update's rows follow one another in the cache too, so that dynamic_quant can write them.
+bool IsDense(const PlainUpdate& update, const DynamicQuantUpdateScatterArgs& args) {
+  if (update.geometry.updates != 1 || args.negate_offset) return false;
+  return update.table[0] == DType::kFloat32 && (update.caches == 1 || update.table[1] == DType::kFloat32);
+}
+
+void RunDense(const PlainUpdate& update, const ScatterIndex& index) {
+  ScatterPlace place;
+  if (!index.Decode(0, &place)) return;
+  const ScatterGeometry& g = index.geometry();
+  for (int i = 0; i < update.caches; ++i) {
+    PlainRows rows = update.rows[i];
+    const int64_t before = (place.first * g.positions + place.start) * (rows.rows / g.length);
+    rows.y += before * CodeBytes(rows.format, rows.columns);
+    rows.scale += before * static_cast<int64_t>(sizeof(float));
+    if (rows.offset != nullptr) rows.offset += before * static_cast<int64_t>(sizeof(float));
+    QuantizePlainRows(rows);
+  }
 }
 
 template <int kCaches>
@@ -59,6 +79,10 @@ Status RunPlain(const DynamicQuantUpdateScatterArgs& args, const PlainUpdate& up
   const ScatterIndex index(args.indices, update.geometry, args.index_policy);
   ScatterFacts facts;
   KVANT_RETURN_IF_ERROR(index.Check(rules::kOp, &facts));
+  if (IsDense(update, args)) {
+    RunDense(update, index);
+    return {};
+  }
   RowwisePlan plans[kCaches];
   RowScatter to[kCaches];
   for (int i = 0; i < kCaches; ++i) {
