@@ -63,7 +63,7 @@ void DriveDynamic(const Plan& plan, int64_t begin, int64_t end, char* memory) {
   const FpEnv env(StateOf(plan));
   const int64_t columns = plan.problem.columns;
   plan.groups.ForEach(begin, end, [&](int64_t parameter_row, int64_t first, int64_t last) {
-    maker.parameters().Load(parameter_row);
+    maker.Load(parameter_row);
     for (int64_t r = first; r < last; ++r) {
       const RowAddress at = AddressOf(plan, r, s);
       const int64_t next = r + 1 < end ? r + 1 : -1;
@@ -107,7 +107,7 @@ void MakeUnits(const Plan& plan, int64_t begin, int64_t end, char* memory, char*
   const FpEnv env(StateOf(plan));
   for (int64_t i = begin; i < end; ++i) {
     const Unit u = UnitOf(plan, i);
-    maker.parameters().Load(ParameterRowOf(plan, u.row));
+    maker.Load(ParameterRowOf(plan, u.row));
     SharedMade(plan, shared)[i] = maker.MakeFast(u.row, u.from, u.to, SharedValues(plan, shared, u));
   }
 }
@@ -120,7 +120,7 @@ void EncodeUnits(const Plan& plan, int64_t begin, int64_t end, char* memory, cha
   for (int64_t i = begin; i < end; ++i) {
     const Unit u = UnitOf(plan, i);
     float* s = SharedValues(plan, shared, u);
-    maker.parameters().Load(ParameterRowOf(plan, u.row));
+    maker.Load(ParameterRowOf(plan, u.row));
     Made made = all[u.row * plan.segments];
     for (int64_t k = 1; k < plan.segments; ++k) made.Merge(all[u.row * plan.segments + k]);
     RowScale scale = ScaleOf(task, made);
@@ -167,7 +167,7 @@ quantize::Plan StaticPlan(const Plan& plan, int64_t parameter_row, const float* 
 void DriveStatic(const Plan& plan, Maker& maker, int64_t parameter_row, int64_t first, int64_t last, int64_t from,
                  int64_t to) {
   static constexpr float kOne = 1;
-  maker.parameters().Load(parameter_row);
+  maker.Load(parameter_row);
   const quantize::Plan made = StaticPlan(plan, parameter_row, &kOne);
   quantize::Encoder encoder(made);
   alignas(64) float s[kColumns];

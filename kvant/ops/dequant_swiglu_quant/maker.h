@@ -19,9 +19,15 @@ class Maker {
         x_bytes_(ByteSize(plan.x_dtype)),
         direct_(plan.x.step == x_bytes_),
         function_(plan.kernels->swiglu[static_cast<int>(plan.bias)][static_cast<int>(plan.mode)]),
-        parameters_(plan, memory) {}
+        parameters_(plan, memory) {
+    piece_.attributes = plan.problem.attributes;
+  }
 
-  Parameters& parameters() { return parameters_; }
+  // Before anything is made.
+  void Load(int64_t parameter_row) {
+    parameters_.Load(parameter_row);
+    pointed_ = -1;
+  }
 
   // Where a row of x is, if it can be asked for ahead; null for -1.
   const char* Ahead(int64_t row) const { return row >= 0 && direct_ ? plan_.x.data + plan_.x.rows.At(row) : nullptr; }
@@ -31,9 +37,9 @@ class Maker {
   // The last one is left to who encodes: so both ask in proportion to the time they take (bfloat16 in DRAM: 15 % faster
   // than the reverse).
   Made Make(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1, bool panels = false) {
-    Piece piece{};
-    piece.attributes = plan_.problem.attributes;
+    Piece& piece = piece_;
     piece.row_scale = RowScale(row);
+    piece.next = piece.next_lin = piece.second = nullptr;
     const char* x = plan_.x.data + plan_.x.rows.At(row);
     const char* next_x = Ahead(next);
     Made made;
@@ -42,7 +48,8 @@ class Maker {
     for (int64_t c = from; c < to; c += piece.n) {
       piece.n = std::min(limit, to - c);
       piece.s = s + (c - from);
-      parameters_.Point(c, &piece);
+      if (pointed_ != c) parameters_.Point(c, &piece);
+      pointed_ = c;
       const int64_t at = c * plan_.x.step * (interleaved_ ? 2 : 1);
       piece.act = Elements(x + plan_.act + at, interleaved_ ? 2 * piece.n : piece.n, act_);
       piece.lin = interleaved_ ? nullptr : Elements(x + plan_.lin + at, piece.n, lin_);
@@ -66,10 +73,10 @@ class Maker {
     return made;
   }
 
-  // The same in the state of the plan, which is set; says whether something may have been flushed.
+  // The same in the state of the plan, which is set. Says whether something may have been flushed: by it, or by what
+  // has run in this state since that was last asked.
   Made MakeFast(int64_t row, int64_t from, int64_t to, float* s, int64_t next = -1, bool panels = false) {
     if (!plan_.flushes) return Make(row, from, to, s, next, panels);
-    FpEnv::Flushed();
     Made made = Make(row, from, to, s, next, panels);
     made.flushed = FlushesOperands(plan_.x_dtype) || FpEnv::Flushed();
     return made;
@@ -99,6 +106,8 @@ class Maker {
   const bool direct_;
   const SwigluFunction function_;
   Parameters parameters_;
+  Piece piece_{};         // what rows share is set once
+  int64_t pointed_ = -1;  // column whose parameters it has
   alignas(64) char act_[2 * kColumns * 4];
   alignas(64) char lin_[kColumns * 4];
 };
