@@ -88,9 +88,9 @@ template <class In>
 KVANT_INLINE void FetchRow(const ShortRowsArgs& a, int r) {
   const size_t bytes = static_cast<size_t>(a.n) * sizeof(In);
   if (a.prefetch_rows != nullptr) {
-    Fetch(a.prefetch_rows[r], 0, bytes);
+    Fetch(a.prefetch_rows[r], 0, bytes, a.flags);
   } else {
-    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), bytes);
+    Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), bytes, a.flags);
   }
 }
 

@@ -39,7 +39,7 @@ bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t 
     const char* next = r + kShortRowsBatch < end ? x + kShortRowsBatch * plan.x.rows.step() : nullptr;
     const uint32_t left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
                                  reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
-                                 offset, next, plan.kernels->flags | (plan.streaming ? kStreamStores : 0u)});
+                                 offset, next, FlagsOf(plan)});
     store(plan.scale, r, rows, scale);
     if (plan.asymmetric) store(plan.offset, r, rows, offset);
     for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
@@ -54,11 +54,18 @@ void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
   using Task = RowTask<Io>;
   Task task(plan);
   const FpEnv env(MeasuringEnv(task, plan));
-  const auto address = [&](int64_t r) { return r < end && task.direct() ? plan.x.data + plan.x.rows.At(r) : nullptr; };
+  // What to ask for while the last row that was measured is r.
+  const int64_t row_bytes = std::max<int64_t>(plan.columns * ByteSize(plan.x_dtype), 1);
+  const int64_t ahead = (FlagsOf(plan) & kFetchToL2) == 0
+                            ? 1
+                            : std::clamp<int64_t>((kAskedAhead + row_bytes - 1) / row_bytes, 1, kAskedRowsAhead);
+  const auto asked = [&](int64_t r) {
+    return r + ahead < end && task.direct() ? plan.x.data + plan.x.rows.At(r + ahead) : nullptr;
+  };
   if (plan.stage == Stage::kMeasure) {
     for (int64_t r = begin; r < end; ++r) task.StoreStatistics(task.At(r), task.Measure(task.At(r), 0, plan.columns));
   } else if (plan.stage == Stage::kEncode) {
-    for (int64_t r = begin; r < end; ++r) task.EncodeGiven(task.At(r), 0, plan.columns, address(r + 1));
+    for (int64_t r = begin; r < end; ++r) task.EncodeGiven(task.At(r), 0, plan.columns, asked(r));
   } else if (end - begin == 1) {
     task.EncodeRow(task.MeasureRow(task.At(begin), nullptr), nullptr);
   } else if (DriveShortRows(plan, task, begin, end)) {
@@ -68,10 +75,10 @@ void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
   } else if (begin < end) {
     // Row r + 1 is measured before row r is encoded: the divisions behind its parameters then cost no time, and its
     // elements are in cache when their turn comes.
-    typename Task::Measured current = task.MeasureRow(task.At(begin), address(begin + 1));
+    typename Task::Measured current = task.MeasureRow(task.At(begin), asked(begin));
     for (int64_t r = begin + 1; r < end; ++r) {
-      const typename Task::Measured next = task.MeasureRow(task.At(r), address(r + 1));
-      task.EncodeRow(current, address(r + 1));
+      const typename Task::Measured next = task.MeasureRow(task.At(r), asked(r));
+      task.EncodeRow(current, asked(r));
       current = next;
     }
     task.EncodeRow(current, nullptr);

@@ -33,16 +33,17 @@ enum class Path : uint8_t {
 };
 inline constexpr int kNumPaths = 3;
 
-// Bits of `flags`: how to store, what to ask for, and that the CPU can permute the bytes of two vectors (AVX3_DL).
-enum : uint32_t { kStreamStores = 1, kFetchQuarter = 2, kPermuteBytes = 4 };
+// Bits of `flags`: how to store, what to ask for and into which cache (L1), and that the CPU can permute the bytes of
+// two vectors (AVX3_DL).
+enum : uint32_t { kStreamStores = 1, kFetchQuarter = 2, kFetchToL2 = 4, kPermuteBytes = 8 };
 
 struct EncodeArgs {
   const void* x;
   const float* smooth;   // null without smooth scales
   int64_t n;             // INT4: even
   uint8_t* y;            // INT4: n / 2 bytes, else n
-  const void* prefetch;  // null, or what will be read next, as many bytes as x has: the last three quarters of it are
-                         // asked for, with kFetchQuarter the last one
+  const void* prefetch;  // null, or what will be read soon, as many bytes as x has. The last three quarters of it are
+                         // asked for, with kFetchQuarter the last one, else with kFetchToL2 all of it
   uint32_t flags;
 };
 

@@ -69,7 +69,7 @@ KVANT_INLINE uint32_t NarrowRows(const ShortRowsArgs& a) {
                                                            (size_t{65536} + vectors - 1) / vectors};
   const size_t total = n * static_cast<size_t>(a.rows);
   for (size_t i = 0; i < total; i += block) {
-    Fetch(a.prefetch, i * sizeof(In), block * sizeof(In));
+    Fetch(a.prefetch, i * sizeof(In), block * sizeof(In), a.flags);
     EncodeBlock<false>(encode, NoConstants(encode), x + i, nullptr, a.y + CodeBytes<kFormat>(i), 0);
   }
   return ~regular & ((1u << a.rows) - 1);
