@@ -84,7 +84,7 @@ KVANT_INLINE const In* RowOfX(const ShortRowsArgs& a, int r) {
 KVANT_INLINE uint8_t* RowOfY(const ShortRowsArgs& a, int r) {
   return a.y_rows != nullptr ? reinterpret_cast<uint8_t*>(a.y_rows[r]) : a.y + r * a.y_stride;
 }
-template <class In>
+template <class In, Format kFormat>
 KVANT_INLINE void FetchRow(const ShortRowsArgs& a, int r) {
   const size_t bytes = static_cast<size_t>(a.n) * sizeof(In);
   if (a.prefetch_rows != nullptr) {
@@ -92,6 +92,7 @@ KVANT_INLINE void FetchRow(const ShortRowsArgs& a, int r) {
   } else {
     Fetch(a.prefetch, static_cast<size_t>(r * a.x_stride) * sizeof(In), bytes, a.flags);
   }
+  Fetch(a.prefetch_y, static_cast<size_t>(r * a.y_stride), CodeBytes<kFormat>(static_cast<size_t>(a.n)), a.flags);
 }
 
 template <bool kAsymmetric, class In>

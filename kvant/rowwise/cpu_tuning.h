@@ -16,6 +16,8 @@ inline constexpr int64_t kStreamingBytes = 8 * 1024 * 1024;
 inline constexpr int64_t kShortRow = 1024;
 // Rows up to here are measured one ahead of the row that is encoded; two longer ones would not stay in a 2 MB L2.
 inline constexpr int64_t kPipelinedRowBytes = 256 * 1024;
+// Inputs of this many bytes are not in L2 when their turn comes.
+inline constexpr int64_t kBeyondL2 = 4 * 1024 * 1024;
 // Rows to come that wait in L2 (row_task.h) are asked for so many bytes ahead, but not more rows than these. Half as
 // far or twice: up to 10 % slower.
 inline constexpr int64_t kAskedAhead = 16 * 1024;

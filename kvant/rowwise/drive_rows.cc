@@ -37,13 +37,15 @@ bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t 
     const int rows = static_cast<int>(std::min<int64_t>(kShortRowsBatch, end - r));
     const char* x = plan.x.data + plan.x.rows.At(r);
     const char* next = r + kShortRowsBatch < end ? x + kShortRowsBatch * plan.x.rows.step() : nullptr;
+    const char* next_y =
+        next != nullptr && AsksForY(plan) ? plan.y.data + plan.y.rows.At(r + kShortRowsBatch) : nullptr;
     const uint32_t left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
                                  reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
-                                 offset, next, FlagsOf(plan)});
+                                 offset, next, FlagsOf(plan), next_y});
     store(plan.scale, r, rows, scale);
     if (plan.asymmetric) store(plan.offset, r, rows, offset);
     for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
-      task.EncodeRow(task.MeasureRow(task.At(r + std::countr_zero(rest)), nullptr), nullptr);
+      task.EncodeRow(task.MeasureRow(task.At(r + std::countr_zero(rest)), {}), {});
     }
   }
   return true;
@@ -59,19 +61,22 @@ void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
   const int64_t ahead = (FlagsOf(plan) & kFetchToL2) == 0
                             ? 1
                             : std::clamp<int64_t>((kAskedAhead + row_bytes - 1) / row_bytes, 1, kAskedRowsAhead);
-  const auto asked = [&](int64_t r) {
-    return r + ahead < end && task.direct() ? plan.x.data + plan.x.rows.At(r + ahead) : nullptr;
+  const bool asks_y = AsksForY(plan);
+  const auto asked = [&](int64_t r) -> Asked {
+    if (r + ahead >= end || !task.direct()) return {};
+    const RowAddress at = task.At(r + ahead);
+    return {at.x, asks_y ? at.y : nullptr};
   };
   if (plan.stage == Stage::kMeasure) {
     for (int64_t r = begin; r < end; ++r) task.StoreStatistics(task.At(r), task.Measure(task.At(r), 0, plan.columns));
   } else if (plan.stage == Stage::kEncode) {
     for (int64_t r = begin; r < end; ++r) task.EncodeGiven(task.At(r), 0, plan.columns, asked(r));
   } else if (end - begin == 1) {
-    task.EncodeRow(task.MeasureRow(task.At(begin), nullptr), nullptr);
+    task.EncodeRow(task.MeasureRow(task.At(begin), {}), {});
   } else if (DriveShortRows(plan, task, begin, end)) {
     return;
   } else if (plan.columns * ByteSize(plan.x_dtype) > kPipelinedRowBytes) {
-    for (int64_t r = begin; r < end; ++r) task.EncodeRow(task.MeasureRow(task.At(r), nullptr), nullptr);
+    for (int64_t r = begin; r < end; ++r) task.EncodeRow(task.MeasureRow(task.At(r), {}), {});
   } else if (begin < end) {
     // Row r + 1 is measured before row r is encoded: the divisions behind its parameters then cost no time, and its
     // elements are in cache when their turn comes.
@@ -81,7 +86,7 @@ void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
       task.EncodeRow(current, asked(r));
       current = next;
     }
-    task.EncodeRow(current, nullptr);
+    task.EncodeRow(current, {});
   }
 }
 
@@ -144,9 +149,9 @@ void EncodeSegments(const RowwisePlan& plan, int64_t begin, int64_t end, const M
     if (plan.stage == Stage::kMeasure) continue;
     const int64_t from = segment * plan.segment_size, to = std::min(from + plan.segment_size, plan.columns);
     if (plan.stage == Stage::kEncode) {
-      task.EncodeGiven(task.At(row), from, to, nullptr);
+      task.EncodeGiven(task.At(row), from, to, {});
     } else {
-      task.EncodeOwn(task.At(row), from, to, p, task.PathOf(p), nullptr);
+      task.EncodeOwn(task.At(row), from, to, p, task.PathOf(p), {});
     }
   }
 }

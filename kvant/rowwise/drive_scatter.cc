@@ -39,7 +39,7 @@ class SingleRows {
 
   void Add(RowAddress at, int64_t rows) {
     for (; rows > 0; --rows) {
-      const auto next = task_.MeasureRow(at, nullptr);
+      const auto next = task_.MeasureRow(at, {});
       Finish();
       current_ = next;
       waits_ = true;
@@ -48,7 +48,7 @@ class SingleRows {
   }
 
   void Finish() {
-    if (waits_) task_.EncodeRow(current_, nullptr);
+    if (waits_) task_.EncodeRow(current_, {});
     waits_ = false;
   }
 
@@ -204,7 +204,7 @@ class BatchedRows {
       if (n == run.rows) continue;
       Advance(steps_, n, &run.at);
       for (int r = n; r < run.rows; ++r, Advance(steps_, 1, &run.at)) {
-        task_.EncodeRow(task_.MeasureRow(run.at, nullptr), nullptr);
+        task_.EncodeRow(task_.MeasureRow(run.at, {}), {});
       }
     }
     batch.rows = batch.runs = 0;

@@ -87,7 +87,7 @@ KVANT_INLINE auto ByQuotients(const Encoder& encode) {
 // EncodeArgs.
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, size_t n, uint8_t* y,
-                            const void* prefetch, uint32_t flags) {
+                            const void* prefetch, uint32_t flags, const void* prefetch_y = nullptr) {
   const size_t block = BlockElements<kFormat>();
   size_t i = 0;
   if ((flags & kStreamStores) != 0) {
@@ -99,14 +99,17 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
     }
   }
   const BlockConstants<Encoder> constants(encode);
-  // In steps whose quarters are whole cache lines.
-  const size_t blocks_in_step = HWY_MAX(size_t{1}, 256 / (block * sizeof(In)));
+  // In steps whose quarters are whole cache lines, long enough for what they ask not to show in L2.
+  const size_t blocks_in_step = HWY_MAX(size_t{1}, 512 / (block * sizeof(In)));
   const size_t quarters = (flags & kFetchQuarter) != 0 ? 1
                           : (flags & kFetchToL2) != 0  ? 4
                                                        : 3,
                step = blocks_in_step * block * sizeof(In) / 4 * quarters;
   const char* next = static_cast<const char*>(prefetch);
+  const char* next_y = static_cast<const char*>(prefetch_y);
+  const size_t step_y = CodeBytes<kFormat>(blocks_in_step * block);
   FetchPages(next, n * sizeof(In), flags);
+  FetchPages(next_y, CodeBytes<kFormat>(n), flags);
   if (next != nullptr) next += n * sizeof(In) / 4 * (4 - quarters);
   // Ties are too frequent to be mispredicted one by one: with scales from the row itself a tenth of the blocks of
   // bfloat16 has one.
@@ -119,6 +122,10 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
       if (next != nullptr) {
         Fetch(next, 0, step, flags);
         next += step;
+      }
+      if (next_y != nullptr) {
+        Fetch(next_y, 0, step_y, flags);
+        next_y += step_y;
       }
       const size_t until = HWY_MIN(chunk, b + blocks_in_step);
       do {
@@ -146,7 +153,7 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
 template <Format kFormat, bool kSmooth, class In, class Encoder>
 HWY_NOINLINE void EncodeLong(const Encoder& encode, const EncodeArgs& a) {
   EncodeRow<kFormat, kSmooth>(encode, static_cast<const In*>(a.x), a.smooth, static_cast<size_t>(a.n), a.y, a.prefetch,
-                              a.flags);
+                              a.flags, a.prefetch_y);
 }
 
 template <class In, Format kFormat, bool kAsymmetric, bool kSmooth, Path kPath>

@@ -45,6 +45,7 @@ struct EncodeArgs {
   const void* prefetch;  // null, or what will be read soon, as many bytes as x has. The last three quarters of it are
                          // asked for, with kFetchQuarter the last one, else with kFetchToL2 all of it
   uint32_t flags;
+  const void* prefetch_y = nullptr;  // likewise, where as many bytes as y has will be written soon
 };
 
 // Several short rows measured and encoded together, without smooth scales; a row that is written twice keeps what the
@@ -61,6 +62,7 @@ struct ShortRowsArgs {
   float* offset;         // [kShortRowsRoom], asymmetric only
   const void* prefetch;  // rows that will be read next, as many and as far apart
   uint32_t flags;
+  const void* prefetch_y = nullptr;  // or written next
   // Not null: where each row is, instead of x, or y, and its stride, and instead of `prefetch`.
   const char* const* x_rows = nullptr;
   char* const* y_rows = nullptr;

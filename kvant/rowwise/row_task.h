@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "kvant/numerics/fp_env.h"
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/rowwise/pieces.h"
 #include "kvant/rowwise/regular.h"
 #include "kvant/rowwise/row_params.h"
@@ -22,15 +23,26 @@ struct RowAddress {
   char* offset;  // asymmetric; kMeasure: the second result
 };
 
-// How the kernels of a plan store, and what they ask for. Where results pass by the caches, integers are limited by
-// memory: the rows to come wait in L2, where they push nothing out of L1 (4096x7168 of float16 in pages of 2 MB: 5.9 to
-// 8.6 Gel/s; in small ones 1 to 8 %). With normal stores, and with formats that take longer, that was 5 to 10 % slower.
+// What is asked for while a row is encoded, if anything: what will be read, and what will be written.
+struct Asked {
+  const char* x = nullptr;
+  const char* y = nullptr;
+};
+
+// How the kernels of a plan store, and what they ask for. Integers from beyond L2 are limited by memory: what is to
+// come waits in L2, where it pushes nothing out of L1 (4096x7168 of float16 from DRAM: 20 to 40 % faster). In L2, and
+// with formats that take longer, that was 5 to 10 % slower.
 inline uint32_t FlagsOf(const RowwisePlan& plan) {
   uint32_t flags = plan.kernels->flags;
-  if (plan.streaming) flags |= IsInteger(plan.format) ? kStreamStores | kFetchToL2 : kStreamStores;
+  if (plan.streaming) flags |= kStreamStores;
+  const bool far = plan.rows * plan.columns * ByteSize(plan.x_dtype) >= kBeyondL2;
+  if (far && IsInteger(plan.format)) flags |= kFetchToL2;
   if (plan.fetches_quarter) flags |= kFetchQuarter;
   return flags;
 }
+
+// Whether what will be written is worth asking for: a store waits for the line that it changes.
+inline bool AsksForY(const RowwisePlan& plan) { return (FlagsOf(plan) & (kFetchToL2 | kStreamStores)) == kFetchToL2; }
 
 // One task's view of a plan: how to measure and encode a stretch of a row. Io is PieceIo or DirectIo.
 template <class Io>
@@ -96,7 +108,7 @@ class RowTask {
     if (!plan_.amax_only) Put(at.offset, v.max);
   }
 
-  void Encode(const RowAddress& at, int64_t from, int64_t to, const RowParams& p, Path path, const void* prefetch) {
+  void Encode(const RowAddress& at, int64_t from, int64_t to, const RowParams& p, Path path, const Asked& asked) {
     const bool all_zero = !plan_.asymmetric && p.scale == 0;
     for (int64_t c = from; c < to;) {
       const int64_t n = std::min(to - c, io_.limit());
@@ -105,7 +117,7 @@ class RowTask {
         std::memset(y, 0, static_cast<size_t>(CodeBytes(plan_.format, n)));
       } else {
         const auto in = io_.Read(at.x, at.row, c, n);
-        encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, prefetch, flags_}, p);
+        encoders_[static_cast<int>(path)]({in.x, in.smooth, n, y, asked.x, flags_, asked.y}, p);
       }
       if (!io_.direct()) io_.Flush(at.y, c, n);
       c += n;
@@ -113,12 +125,12 @@ class RowTask {
   }
 
   // Codes of a stretch whose parameters are its own row's; kExact leaves the flushing state.
-  void EncodeOwn(const RowAddress& at, int64_t from, int64_t to, const RowParams& p, Path path, const void* prefetch) {
+  void EncodeOwn(const RowAddress& at, int64_t from, int64_t to, const RowParams& p, Path path, const Asked& asked) {
     if (path == Path::kExact) {
       const FpEnv exact(FpEnv::kDefault);
-      Encode(at, from, to, p, path, prefetch);
+      Encode(at, from, to, p, path, asked);
     } else {
-      Encode(at, from, to, p, path, prefetch);
+      Encode(at, from, to, p, path, asked);
     }
   }
 
@@ -131,12 +143,12 @@ class RowTask {
     return p;
   }
 
-  void EncodeGiven(const RowAddress& at, int64_t from, int64_t to, const void* prefetch) {
+  void EncodeGiven(const RowAddress& at, int64_t from, int64_t to, const Asked& asked) {
     const RowParams p = GivenParams(at);
     Path path = PathOf(p);
-    if (path != Path::kExact && from < to) path = PathOf(p, Measure(at, from, to, MeasuringAsks(prefetch)));
+    if (path != Path::kExact && from < to) path = PathOf(p, Measure(at, from, to, MeasuringAsks(asked)));
     const FpEnv env(path == Path::kExact || !flushes_ ? FpEnv::kDefault : FpEnv::kFlush);
-    Encode(at, from, to, p, path, prefetch);
+    Encode(at, from, to, p, path, asked);
   }
 
   // A row whose parameters are known and stored.
@@ -147,8 +159,8 @@ class RowTask {
   };
 
   // Their parameters are stored when they are known.
-  Measured MeasureRow(const RowAddress& at, const void* prefetch) {
-    MinMaxBits bits = Measure(at, 0, plan_.columns, MeasuringAsks(prefetch));
+  Measured MeasureRow(const RowAddress& at, const Asked& asked) {
+    MinMaxBits bits = Measure(at, 0, plan_.columns, MeasuringAsks(asked));
     RowParams p = Params(bits);
     if (flushes_ && PathOf(p) == Path::kExact) {
       // The scale may be small enough for flushed products, or a flushed division, to have mattered.
@@ -160,9 +172,7 @@ class RowTask {
     return {at, p, plan_.param_dtype == DType::kFloat32 ? PathOf(p) : PathOf(p, bits)};
   }
 
-  void EncodeRow(const Measured& m, const void* prefetch) {
-    EncodeOwn(m.at, 0, plan_.columns, m.params, m.path, prefetch);
-  }
+  void EncodeRow(const Measured& m, const Asked& asked) { EncodeOwn(m.at, 0, plan_.columns, m.params, m.path, asked); }
 
   bool direct() const { return io_.direct(); }
 
@@ -181,7 +191,7 @@ class RowTask {
 
  private:
   // What measuring asks for of what encoding asks for as well.
-  const void* MeasuringAsks(const void* prefetch) const { return (flags_ & kFetchToL2) == 0 ? prefetch : nullptr; }
+  const void* MeasuringAsks(const Asked& asked) const { return (flags_ & kFetchToL2) == 0 ? asked.x : nullptr; }
 
   static float Get(const char* from) {
     float value;

@@ -133,7 +133,7 @@ KVANT_INLINE uint32_t FixedRows(const ShortRowsArgs& a, uint32_t rows, const flo
       left |= rows & (1u << r);
       continue;
     }
-    FetchRow<In>(a, r);
+    FetchRow<In, Encoder::kTo>(a, r);
     constants.Set(encode);
     const In* x = RowOfX<In>(a, r);
     uint8_t* y = RowOfY(a, r);
@@ -166,7 +166,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
   const uint32_t irregular = ~regular & ((1u << a.rows) - 1);
   const auto encode_row = [&](int r) HWY_ATTR {
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
-    FetchRow<In>(a, r);
+    FetchRow<In, kFormat>(a, r);
     const Encoder encode(RowParams{a.scale[r], kAsymmetric ? a.offset[r] : 0.0f, inverse[r]});
     EncodeRow<kFormat, false>(ByQuotients(encode), RowOfX<In>(a, r), nullptr, n, RowOfY(a, r), nullptr, a.flags);
   };

@@ -75,7 +75,7 @@ void DriveDynamic(const Plan& plan, int64_t begin, int64_t end, char* memory) {
         scale = ScaleOf(task, made);
       }
       task.Store(at, scale.params);
-      task.EncodeOwn(at, 0, columns, scale.params, scale.path, maker.Ahead(next));
+      task.EncodeOwn(at, 0, columns, scale.params, scale.path, {maker.Ahead(next)});
     }
   });
 }
@@ -137,7 +137,7 @@ void EncodeUnits(const Plan& plan, int64_t begin, int64_t end, char* memory, cha
     // The values of a row start where column 0 would be.
     const RowAddress at = AddressOf(plan, u.row, s - u.from);
     if (u.from == 0) task.Store(at, scale.params);
-    task.EncodeOwn(at, u.from, u.to, scale.params, scale.path, nullptr);
+    task.EncodeOwn(at, u.from, u.to, scale.params, scale.path, {});
   }
 }
 
