@@ -160,7 +160,8 @@ KVANT_INLINE void EncodeColumnsWith(EncodeColumnsArgs a) {
   const size_t n = static_cast<size_t>(a.n);
   const size_t block = BlockElements<kFormat>();
   if (n >= block) {
-    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, nullptr, a.flags);
+    EncodeRow<kFormat, false>(Encoder(a), static_cast<const In*>(a.x), nullptr, n, a.y, a.prefetch, a.flags,
+                              a.prefetch_y);
     return;
   }
   // What is shorter than a block goes into copies with room for one.
@@ -199,10 +200,10 @@ void EncodeColumns(const EncodeColumnsArgs& a) {
         const In* x = static_cast<const In*>(a.x);
         if (a.shared) {
           const FixedColumnEncoder<In, kFormat, true> encode{columns};
-          EncodeRow<kFormat, false>(encode, x, nullptr, n, a.y, nullptr, a.flags);
+          EncodeRow<kFormat, false>(encode, x, nullptr, n, a.y, a.prefetch, a.flags, a.prefetch_y);
         } else {
           const FixedColumnEncoder<In, kFormat, false> encode{columns};
-          EncodeRow<kFormat, false>(encode, x, nullptr, n, a.y, nullptr, a.flags);
+          EncodeRow<kFormat, false>(encode, x, nullptr, n, a.y, a.prefetch, a.flags, a.prefetch_y);
         }
         return;
       }

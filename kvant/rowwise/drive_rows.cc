@@ -38,10 +38,10 @@ bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t 
     const char* x = plan.x.data + plan.x.rows.At(r);
     const char* next = r + kShortRowsBatch < end ? x + kShortRowsBatch * plan.x.rows.step() : nullptr;
     const char* next_y =
-        next != nullptr && AsksForY(plan) ? plan.y.data + plan.y.rows.At(r + kShortRowsBatch) : nullptr;
+        next != nullptr && task.asks_for_y() ? plan.y.data + plan.y.rows.At(r + kShortRowsBatch) : nullptr;
     const uint32_t left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
                                  reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
-                                 offset, next, FlagsOf(plan), next_y});
+                                 offset, next, task.flags(), next_y});
     store(plan.scale, r, rows, scale);
     if (plan.asymmetric) store(plan.offset, r, rows, offset);
     for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
@@ -58,14 +58,12 @@ void DriveRowsWith(const RowwisePlan& plan, int64_t begin, int64_t end) {
   const FpEnv env(MeasuringEnv(task, plan));
   // What to ask for while the last row that was measured is r.
   const int64_t row_bytes = std::max<int64_t>(plan.columns * ByteSize(plan.x_dtype), 1);
-  const int64_t ahead = (FlagsOf(plan) & kFetchToL2) == 0
-                            ? 1
-                            : std::clamp<int64_t>((kAskedAhead + row_bytes - 1) / row_bytes, 1, kAskedRowsAhead);
-  const bool asks_y = AsksForY(plan);
+  const int64_t ahead =
+      task.fetches_to_l2() ? std::clamp<int64_t>((kAskedAhead + row_bytes - 1) / row_bytes, 1, kAskedRowsAhead) : 1;
   const auto asked = [&](int64_t r) -> Asked {
     if (r + ahead >= end || !task.direct()) return {};
     const RowAddress at = task.At(r + ahead);
-    return {at.x, asks_y ? at.y : nullptr};
+    return {at.x, task.asks_for_y() ? at.y : nullptr};
   };
   if (plan.stage == Stage::kMeasure) {
     for (int64_t r = begin; r < end; ++r) task.StoreStatistics(task.At(r), task.Measure(task.At(r), 0, plan.columns));

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "kvant/core/prefetch.h"
 #include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/rowwise/row_task.h"
 
@@ -163,7 +164,7 @@ class BatchedRows {
       n = 1;
     }
     for (; n > 0; --n, at += step) {
-      for (int64_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, 1);
+      PrefetchLines<PrefetchFor::kWrite>(at, static_cast<size_t>(bytes));
     }
   }
 

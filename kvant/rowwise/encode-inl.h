@@ -8,6 +8,7 @@
 
 #include <cstring>
 
+#include "kvant/core/prefetch.h"
 #include "kvant/rowwise/block-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -61,16 +62,10 @@ KVANT_INLINE void Fetch(const void* next, size_t from, size_t bytes, uint32_t fl
   if (next == nullptr) return;
   const char* at = static_cast<const char*>(next) + from;
   if ((flags & kFetchToL2) != 0) {
-    for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b, /*rw=*/0, /*locality=*/2);
+    PrefetchLines<PrefetchFor::kReadFromL2>(at, bytes);
   } else {
-    for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(at + b);
+    PrefetchLines(at, bytes);
   }
-}
-
-// Begins to look up where its pages are, which requests for L2 would wait for (in pages of 4 KB 5 to 15 % of the time).
-KVANT_INLINE void FetchPages(const void* next, size_t bytes, uint32_t flags) {
-  if (next == nullptr || (flags & kFetchToL2) == 0) return;
-  for (size_t b = 0; b < bytes; b += 4096) __builtin_prefetch(static_cast<const char*>(next) + b);
 }
 
 // What encodes what is not a block among others: fixed-point encoders begin slowly.
@@ -108,8 +103,10 @@ KVANT_INLINE void EncodeRow(Encoder encode, const In* x, const float* smooth, si
   const char* next = static_cast<const char*>(prefetch);
   const char* next_y = static_cast<const char*>(prefetch_y);
   const size_t step_y = CodeBytes<kFormat>(blocks_in_step * block);
-  FetchPages(next, n * sizeof(In), flags);
-  FetchPages(next_y, CodeBytes<kFormat>(n), flags);
+  if ((flags & kFetchToL2) != 0) {
+    if (next != nullptr) PrefetchPages(next, n * sizeof(In));
+    if (next_y != nullptr) PrefetchPages(next_y, CodeBytes<kFormat>(n));
+  }
   if (next != nullptr) next += n * sizeof(In) / 4 * (4 - quarters);
   // Ties are too frequent to be mispredicted one by one: with scales from the row itself a tenth of the blocks of
   // bfloat16 has one.

@@ -99,13 +99,6 @@ void GridRows::Locate() {
   }
 }
 
-void GridRows::Advance(int64_t rows) {
-  row_ += rows;
-  run_ -= rows;
-  if (run_ == 0) return Locate();
-  for (int t = 0; t < kGridTensors; ++t) offset_[t] += rows * grid_.row_stride(t);
-}
-
 GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids) {
   GridCut cut;
   const int64_t rows = grid.rows() * grids, columns = grid.columns();

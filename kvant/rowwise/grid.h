@@ -54,7 +54,12 @@ class GridRows {
   int64_t offset(int tensor) const { return offset_[tensor]; }
   int64_t run() const { return run_; }
   // `rows` is at most run().
-  void Advance(int64_t rows);
+  void Advance(int64_t rows) {
+    row_ += rows;
+    run_ -= rows;
+    if (run_ == 0) return Locate();
+    for (int t = 0; t < kGridTensors; ++t) offset_[t] += rows * grid_.row_stride(t);
+  }
 
  private:
   void Locate();

@@ -84,8 +84,10 @@ struct EncodeColumnsArgs {
   const float* offset;   // like scale; -0 where there is none
   uint8_t* y;
   uint32_t flags = 0;
-  bool shared = false;  // one scale, inverse and offset for all columns
-  bool fixed = false;   // kDivideFast, INT8 and INT4: all offsets are those of FixedOffsets
+  bool shared = false;             // one scale, inverse and offset for all columns
+  bool fixed = false;              // kDivideFast, INT8 and INT4: all offsets are those of FixedOffsets
+  const void* prefetch = nullptr;  // those of EncodeArgs
+  const void* prefetch_y = nullptr;
 };
 enum class ColumnOp : uint8_t {
   kDivide,

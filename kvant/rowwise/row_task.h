@@ -41,9 +41,6 @@ inline uint32_t FlagsOf(const RowwisePlan& plan) {
   return flags;
 }
 
-// Whether what will be written is worth asking for: a store waits for the line that it changes.
-inline bool AsksForY(const RowwisePlan& plan) { return (FlagsOf(plan) & (kFetchToL2 | kStreamStores)) == kFetchToL2; }
-
 // One task's view of a plan: how to measure and encode a stretch of a row. Io is PieceIo or DirectIo.
 template <class Io>
 class RowTask {
@@ -176,6 +173,11 @@ class RowTask {
 
   bool direct() const { return io_.direct(); }
 
+  uint32_t flags() const { return flags_; }
+  bool fetches_to_l2() const { return (flags_ & kFetchToL2) != 0; }
+  // Whether what will be written is worth asking for: a store waits for the line that it changes.
+  bool asks_for_y() const { return fetches_to_l2() && (flags_ & kStreamStores) == 0; }
+
   // Stores a parameter. `negate` flips the sign bit, that of a NaN too.
   void Put(char* to, float value, bool negate = false) const {
     if (plan_.param_dtype == DType::kFloat32) {
@@ -191,7 +193,7 @@ class RowTask {
 
  private:
   // What measuring asks for of what encoding asks for as well.
-  const void* MeasuringAsks(const Asked& asked) const { return (flags_ & kFetchToL2) == 0 ? asked.x : nullptr; }
+  const void* MeasuringAsks(const Asked& asked) const { return fetches_to_l2() ? nullptr : asked.x; }
 
   static float Get(const char* from) {
     float value;

@@ -58,7 +58,7 @@ Status CheckSmooth(const RowwiseInputs& in) {
                       "column for each of x",
                       in.op, ShapeText(smooth.shape()), groups.shape(0), length));
     }
-  } else if (smooth.rank() == 2 && !per_channel) {
+  } else if (smooth.rank() == 2 && !per_channel && in.has_groups) {
     return Status::InvalidValue(
         fmt::format("{}: smooth_scales has shape {}, which needs a group_index; without one it is [{}]", in.op,
                     ShapeText(smooth.shape()), length));

@@ -24,6 +24,7 @@ struct RowwiseInputs {
   QuantMode quant_mode;
   int64_t group_size;
   std::string_view x_name = "x";  // what the caller calls x
+  bool has_groups = true;         // whether the operator has a group_index
 };
 
 // A tensor argument with its name.

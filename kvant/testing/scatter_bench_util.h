@@ -36,8 +36,8 @@ class ScatterBench {
         positions_(to_bytes <= 2048 ? 4096 : 256),
         tokens_(shape.tokens * from_bytes),
         cache_(kPages * positions_ * to_bytes),
-        pattern_(testing::roof::PatternFor(from_bytes / 64, to_bytes / 64, &units_)),
-        read_pattern_(testing::roof::PatternFor(to_bytes / 64, from_bytes / 64, &read_units_)) {
+        write_(LoopFor(from_bytes, to_bytes, &units_)),
+        read_(LoopFor(to_bytes, from_bytes, &read_units_)) {
     // Cold sets of slots come round again when 64 MB have been written.
     const int64_t sets = shape.slots == Slots::kCold ? (int64_t{64} << 20) / (shape.tokens * to_bytes) + 1 : 1;
     std::mt19937_64 random(1);
@@ -65,7 +65,7 @@ class ScatterBench {
     MeasureBesideOther(state, op, [&] {
       const int64_t* slots = Next();
       for (int64_t i = 0; i < shape_.tokens; ++i) {
-        pattern_.normal(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
+        write_(tokens_.data() + i * from_bytes_, cache_.data() + slots[i] * to_bytes_, units_);
         for (char* table : tables) {
           std::memcpy(table + slots[i] * param_bytes, tokens_.data(), static_cast<size_t>(param_bytes));
         }
@@ -79,12 +79,17 @@ class ScatterBench {
     MeasureBesideOther(state, op, [&] {
       const int64_t* slots = Next();
       for (int64_t i = 0; i < shape_.tokens; ++i) {
-        read_pattern_.normal(cache_.data() + slots[i] * to_bytes_, tokens_.data() + i * from_bytes_, read_units_);
+        read_(cache_.data() + slots[i] * to_bytes_, tokens_.data() + i * from_bytes_, read_units_);
       }
     });
   }
 
  private:
+  testing::roof::Loop LoopFor(int64_t read_bytes, int64_t write_bytes, int64_t* units) const {
+    return testing::roof::PatternFor(read_bytes / 64, write_bytes / 64, units)
+        .For(testing::RoofStores::kNormal, testing::RoofFromOf(shape_.tokens * read_bytes));
+  }
+
   // Slots for a call; op and copy take turns, so that neither finds in cache what the other has just written.
   const int64_t* Next() {
     const int64_t* slots = slots_.data() + next_;
@@ -96,8 +101,7 @@ class ScatterBench {
   const int64_t from_bytes_, to_bytes_, positions_;
   const Memory tokens_, cache_;
   int64_t units_ = 0, read_units_ = 0;
-  const testing::roof::Pattern& pattern_;
-  const testing::roof::Pattern& read_pattern_;
+  const testing::roof::Loop write_, read_;
   std::vector<int64_t> slots_;
   size_t next_ = 0;
 };

@@ -19,55 +19,53 @@ class GroupFinder {
   KVANT_INLINE int64_t ParameterRowOf(int row) {
     if (groups_.none()) return 0;
     if (row >= first_ && row < end_) return parameter_row_;  // rows ascend
-    Sums first(team_);
-    int before = 0;
-    for (int base = 0; base < groups_.size(); base += kLanes) {
-      Flags flags(team_);
-      Sums end(team_);
-      FirstRows(base, before, &first);
-      team_.EachLane([&](int lane) {
-        end[lane] = Add(first[lane], RowsOf(base + lane));
-        flags[lane] = end[lane] > row && base + lane < groups_.size();
-      });
-      if (const int lane = team_.FirstOf(flags); lane < kLanes) {
-        // After an illegal count nobody knows where groups begin.
-        first_ = team_.OfLane(first, lane);
-        end_ = team_.OfLane(end, lane);
-        const bool legal = end_ <= rows_ && groups_.HasParameterRow(base + lane);
-        parameter_row_ = legal ? groups_.ParameterRow(base + lane) : -1;
-        return parameter_row_;
-      }
-      before = team_.OfLane(end, kLanes - 1);
-    }
-    return -1;
+    const Found found = First([&](int, int, int end) { return end > row; });
+    if (found.group < 0) return -1;
+    first_ = found.first;
+    end_ = found.end;
+    // After an illegal count nobody knows where groups begin.
+    const bool legal = end_ <= rows_ && groups_.HasParameterRow(found.group);
+    parameter_row_ = legal ? groups_.ParameterRow(found.group) : -1;
+    return parameter_row_;
   }
 
   // The first illegal group; kNone if there is none.
   KVANT_INLINE IndexFault FirstFault() const {
     if (groups_.none()) return {};
-    Sums first(team_);
-    int before = 0;
-    for (int base = 0; base < groups_.size(); base += kLanes) {
-      Flags flags(team_);
-      Sums end(team_);
-      FirstRows(base, before, &first);
-      team_.EachLane([&](int lane) {
-        const int group = base + lane;
-        end[lane] = Add(first[lane], RowsOf(group));
-        flags[lane] = group < groups_.size() && groups_.FaultAt(group, rows_ - first[lane]).kind != FaultKind::kNone;
-      });
-      if (const int lane = team_.FirstOf(flags); lane < kLanes) {
-        return groups_.FaultAt(base + lane, rows_ - team_.OfLane(first, lane));
-      }
-      before = team_.OfLane(end, kLanes - 1);
-    }
-    return {};
+    const Found found = First(
+        [&](int group, int first, int) { return groups_.FaultAt(group, rows_ - first).kind != FaultKind::kNone; });
+    return found.group < 0 ? IndexFault{} : groups_.FaultAt(found.group, rows_ - found.first);
   }
 
  private:
   static constexpr int kLanes = 32;
   using Sums = typename Team::template Lanes<int32_t>;
   using Flags = typename Team::template Lanes<int32_t>;
+
+  // A group with its rows [first, end).
+  struct Found {
+    int group, first, end;
+  };
+  // The first group of which test(group, first, end) is true; group -1 if there is none.
+  template <class Test>
+  KVANT_INLINE Found First(const Test& test) const {
+    Sums first(team_), end(team_);
+    Flags flags(team_);
+    int before = 0;
+    for (int base = 0; base < groups_.size(); base += kLanes) {
+      FirstRows(base, before, &first);
+      team_.EachLane([&](int lane) {
+        const int group = base + lane;
+        end[lane] = Add(first[lane], RowsOf(group));
+        flags[lane] = group < groups_.size() && test(group, first[lane], end[lane]);
+      });
+      if (const int lane = team_.FirstOf(flags); lane < kLanes) {
+        return {base + lane, team_.OfLane(first, lane), team_.OfLane(end, lane)};
+      }
+      before = team_.OfLane(end, kLanes - 1);
+    }
+    return {-1, 0, 0};
+  }
 
   // Sums stop at what is more than there are rows.
   KVANT_INLINE int Add(int a, int b) const { return a + b > rows_ ? rows_ + 1 : a + b; }

@@ -75,7 +75,8 @@ void DriveDynamic(const Plan& plan, int64_t begin, int64_t end, char* memory) {
         scale = ScaleOf(task, made);
       }
       task.Store(at, scale.params);
-      task.EncodeOwn(at, 0, columns, scale.params, scale.path, {maker.Ahead(next)});
+      task.EncodeOwn(at, 0, columns, scale.params, scale.path,
+                     {maker.Ahead(next), next >= 0 && task.asks_for_y() ? AddressOf(plan, next, s).y : nullptr});
     }
   });
 }

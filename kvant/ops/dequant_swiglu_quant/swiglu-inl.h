@@ -9,6 +9,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "kvant/core/prefetch.h"
 #include "kvant/numerics/quad_lanes-inl.h"
 #include "kvant/ops/dequant_swiglu_quant/kernels.h"
 
@@ -142,26 +143,22 @@ KVANT_INLINE void FinishBlock(const Piece& p, size_t i, BlockLanes::F gate, V::I
 // (4096x14336: 73 to 86 % of a copy that asked into L1 itself).
 KVANT_INLINE void FetchFor(const Piece& p, size_t i, size_t n) {
   if (p.next == nullptr) return;
-  const auto fetch = [](const char* from, size_t end) HWY_ATTR __attribute__((always_inline)) {
-    for (size_t b = 0; b < end; b += 64) __builtin_prefetch(from + b, /*rw=*/0, /*locality=*/2);
-  };
+  constexpr PrefetchFor kL2 = PrefetchFor::kReadFromL2;
   const size_t each = static_cast<size_t>(p.next_bytes), first = i * each, bytes = n * each;
-  fetch(p.next + first, bytes);
-  if (p.next_lin != nullptr) fetch(p.next_lin + first, bytes);
+  PrefetchLines<kL2>(p.next + first, bytes);
+  if (p.next_lin != nullptr) PrefetchLines<kL2>(p.next_lin + first, bytes);
   if (p.second == nullptr) return;
   const size_t at = i * 4 + kFetchAhead, end = static_cast<size_t>(p.n) * 4;
-  fetch(at < end ? p.second + at : p.next_second + (at - end), n * 4);
+  PrefetchLines<kL2>(at < end ? p.second + at : p.next_second + (at - end), n * 4);
 }
 
-// Begins to look up where the pages of what will be asked for are, which requests for L2 would wait for.
+// Pages of what FetchFor() will ask for.
 KVANT_INLINE void FetchPages(const Piece& p) {
-  const auto fetch = [](const char* from, int64_t bytes) HWY_ATTR __attribute__((always_inline)) {
-    if (from == nullptr) return;
-    for (int64_t b = 0; b < bytes; b += 4096) __builtin_prefetch(from + b);
-  };
-  fetch(p.next, p.n * p.next_bytes);
-  fetch(p.next_lin, p.n * p.next_bytes);
-  if (p.second != nullptr) fetch(p.next_second, p.n * 4);
+  if (p.next == nullptr) return;
+  const size_t n = static_cast<size_t>(p.n), bytes = n * static_cast<size_t>(p.next_bytes);
+  PrefetchPages(p.next, bytes);
+  if (p.next_lin != nullptr) PrefetchPages(p.next_lin, bytes);
+  if (p.second != nullptr) PrefetchPages(p.next_second, n * 4);
 }
 
 // At least one block. A block is finished after the division of the next one's gates has begun: 3 % for int32.

@@ -64,6 +64,7 @@ const bool registered = [] {
     for (const Format format : {Format::kInt8, Format::kInt4}) {
       Add({rows, columns, format, DType::kFloat16, QuantMode::kPerToken, Stores::kStreaming});
       Add({rows, columns, format, DType::kFloat32, QuantMode::kPerToken, Stores::kStreaming});
+      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerChannel, Stores::kStreaming});
     }
     Add({rows, columns, Format::kInt8, DType::kFloat16, QuantMode::kPerToken, Stores::kNormal, true});
   }

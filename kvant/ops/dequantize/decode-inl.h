@@ -9,6 +9,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "kvant/core/prefetch.h"
 #include "kvant/formats/nibbles-inl.h"
 #include "kvant/ops/dequantize/kernels.h"
 #include "kvant/ops/dequantize/nibble_table-inl.h"
@@ -26,13 +27,25 @@ struct RowParameters {
   KVANT_INLINE F Scale(size_t) const { return VectorLanes::Set(scale); }
   KVANT_INLINE F Offset(size_t) const { return VectorLanes::Set(offset); }
   KVANT_INLINE RowParameters From(size_t) const { return *this; }
+  KVANT_INLINE void AskForCodes(const uint8_t*, size_t) const {}
+  KVANT_INLINE void AskForX(const void*, size_t) const {}
 };
 struct ColumnParameters {
   const float* scale;
   const float* offset;
+  // How many bytes further memory is asked for; 0: it is not.
+  size_t codes_ahead = 0, x_ahead = 0;
   KVANT_INLINE F Scale(size_t i) const { return VectorLanes::Load(scale + i); }
   KVANT_INLINE F Offset(size_t i) const { return VectorLanes::Load(offset + i); }
-  KVANT_INLINE ColumnParameters From(size_t i) const { return {scale + i, offset + i}; }
+  // For codes that are in cache.
+  KVANT_INLINE ColumnParameters From(size_t i) const { return {scale + i, offset + i, 0, x_ahead}; }
+  KVANT_INLINE void AskForCodes(const uint8_t* at, size_t bytes) const { Ask(at, codes_ahead, bytes); }
+  KVANT_INLINE void AskForX(const void* at, size_t bytes) const { Ask(at, x_ahead, bytes); }
+
+ private:
+  static KVANT_INLINE void Ask(const void* at, size_t ahead, size_t bytes) {
+    if (ahead != 0) PrefetchLines<PrefetchFor::kReadFromL2>(static_cast<const char*>(at) + ahead, bytes);
+  }
 };
 
 // Two vectors, 2 N elements, from element i on.
@@ -96,6 +109,7 @@ KVANT_INLINE void DecodeRow(const uint8_t* codes, size_t n, const Parameters& p,
     alignas(64) int8_t piece[kPiece];
     for (size_t i = 0; i < n; i += kPiece) {
       const size_t m = HWY_MIN(kPiece, n - i);
+      p.AskForCodes(codes + i / 2, m / 2);
       UnpackNibbles(codes + i / 2, m, piece);
       DecodeRow<Format::kInt8, kNaN>(reinterpret_cast<const uint8_t*>(piece), m, p.From(i), x + i, stream);
     }
@@ -104,6 +118,8 @@ KVANT_INLINE void DecodeRow(const uint8_t* codes, size_t n, const Parameters& p,
     if (HWY_UNLIKELY(n < size)) return DecodeShort<kFormat>(codes, n, p, x);
     CoverRow(
         n, size, x, stream, [&](size_t i, bool s) HWY_ATTR __attribute__((always_inline)) {
+          p.AskForCodes(codes + i, size);
+          p.AskForX(x + i, size * sizeof(Out));
           DecodeBlock<kFormat, kNaN>(codes, p, i, x, s);
         });
   }
@@ -148,7 +164,10 @@ void DecodeRows(const DecodeArgs& a) {
 
 template <Format kFormat, class Out>
 void DecodeColumns(const DecodeArgs& a) {
-  const ColumnParameters p{reinterpret_cast<const float*>(a.scale), reinterpret_cast<const float*>(a.offset)};
+  // 4096x4096 from DRAM: 1.15 to 1.3 times as fast, while rows with one scale are as fast without.
+  const size_t ahead = a.far ? size_t{4096} : 0;  // elements
+  const ColumnParameters p{reinterpret_cast<const float*>(a.scale), reinterpret_cast<const float*>(a.offset),
+                           kFormat == Format::kInt4 ? ahead / 2 : ahead, a.stream ? 0 : ahead * sizeof(Out)};
   for (int64_t r = 0; r < a.rows; ++r) {
     DecodeRow<kFormat, true>(a.codes + r * a.codes_stride, static_cast<size_t>(a.n), p,
                              reinterpret_cast<Out*>(a.x + r * a.x_stride), a.stream);

@@ -17,6 +17,10 @@ namespace {
 constexpr uint32_t kSign = 0x80000000;
 constexpr float kNoOffset[kPiece] = {};
 
+// Columns whose parameters stay in L1 from row to row (up to 1.18 times as fast in L2), and rows for which that pays.
+// From beyond L2 such short pieces of rows cost more than they save.
+constexpr int64_t kColumnsInL1 = 1024, kRowsForL1 = 4;
+
 // One task's view of a plan.
 class Task {
  public:
@@ -28,14 +32,16 @@ class Task {
         by_column_(grid_.column_stride(kScale) != 0 || grid_.column_stride(kOffset) != 0),
         direct_x_(grid_.column_stride(kX) == x_bytes_),
         direct_codes_(grid_.column_stride(kCodes) == 1),
-        wide_(plan.param_dtype == DType::kFloat32) {
+        wide_(plan.param_dtype == DType::kFloat32),
+        far_(FarRows()) {
     const int f = static_cast<int>(plan.format), x = ResultIndex(plan.x_dtype);
     decode_ = by_column_ ? plan.kernels->columns[f][x] : plan.kernels->rows[f][x];
   }
 
   void Run(const GridPart& part) {
     const bool direct = direct_x_ && direct_codes_;
-    const int64_t limit = direct && !by_column_ ? part.column_end - part.column : kPiece;
+    int64_t limit = direct && !by_column_ ? part.column_end - part.column : kPiece;
+    if (by_column_ && direct && !far_ && part.row_end - part.row >= kRowsForL1) limit = kColumnsInL1;
     // Rows that one call can take.
     const bool many = direct && (!by_column_ || (grid_.row_stride(kScale) == 0 && grid_.row_stride(kOffset) == 0));
     for (int64_t column = part.column; column < part.column_end; column += limit) {
@@ -63,6 +69,7 @@ class Task {
     a.x = plan_.x + at(kX);
     a.x_stride = grid_.row_stride(kX);
     a.stream = plan_.streaming;
+    a.far = far_;
     if (by_column_) {
       a.scale = Parameters(plan_.scale + at(kScale), kScale, n, 0, &scale_);
       a.offset = plan_.offset == nullptr
@@ -88,6 +95,12 @@ class Task {
     a.x = x_;
     decode_(a);
     Scatter(x_, n, grid_.column_stride(kX), x_bytes_, x);
+  }
+
+  // See DecodeArgs.
+  bool FarRows() const {
+    const int64_t row = grid_.columns() * x_bytes_;
+    return row >= kLeastAsked && grid_.rows() * row >= kBeyondL2 && grid_.row_stride(kX) == row;
   }
 
   // Parameters of consecutive columns, as they lie in memory or copied.
@@ -120,7 +133,7 @@ class Task {
   const Plan& plan_;
   const Grid& grid_;
   const int64_t x_bytes_, per_byte_;
-  const bool by_column_, direct_x_, direct_codes_, wide_;
+  const bool by_column_, direct_x_, direct_codes_, wide_, far_;
   DecodeFunction decode_;
   Held scale_, offset_;
   alignas(64) char codes_[kPiece];

@@ -24,6 +24,7 @@ struct DecodeArgs {
   int64_t offset_stride;
   uint32_t offset_sign;  // row form: flips the bits of every offset; 0 or 0x80000000
   bool stream;           // a hint
+  bool far;              // likewise: rows are long, follow one another, and together are larger than L2
 };
 
 using DecodeFunction = void (*)(const DecodeArgs&);

@@ -30,6 +30,7 @@ inline Status CheckInputs(const DequantizeArgs& a, DType dtype, TensorSpec* x) {
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"scale", a.scale}));
   KVANT_RETURN_IF_ERROR(CheckFloat(kOp, {"scale", a.scale}));
   params.dtype = a.scale.dtype();
+  if (a.quant_mode == QuantMode::kPerTensor && a.scale.rank() == 0) params.rank = 0;
   KVANT_RETURN_IF_ERROR(CheckSpec(kOp, {"scale", a.scale}, params));
   if (a.offset.present()) return CheckSpec(kOp, {"offset", a.offset}, params);
   if (!a.negate_offset) return {};

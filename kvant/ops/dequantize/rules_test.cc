@@ -120,6 +120,11 @@ TEST_F(DequantizeRules, Parameters) {
     a.scale = As(a.scale, DType::kFloat32, {3, 1});
   });
   InputFails(kValue, "scale has shape [3], expected [1]", [](auto& a) { a.quant_mode = QuantMode::kPerTensor; });
+  InputFails(kValue, "offset has shape [3], expected []", [](auto& a) {
+    a.quant_mode = QuantMode::kPerTensor;
+    a.scale = As(a.scale, DType::kFloat32, {});
+  });
+  InputFails(kValue, "scale has shape [], expected [3]", [](auto& a) { a.scale = As(a.scale, DType::kFloat32, {}); });
   InputFails(kValue, "scale has shape [3], expected [4]", [](auto& a) { a.quant_mode = QuantMode::kPerChannel; });
   InputFails(kValue, "scale has shape [3], expected [3, 2]", [](auto& a) { a.group_size = 2; });
   InputFails(kType, "offset is int32, expected float32", [](auto& a) { a.offset = As(a.offset, DType::kInt32, {3}); });

@@ -2,8 +2,10 @@
 
 #include <iterator>
 
+#include "kvant/numerics/test_util.h"
 #include "kvant/ops/dequantize/problem_test_util.h"
 #include "kvant/ops/dynamic_quant/dynamic_quant.h"
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/testing/each_target.h"
 #include "kvant/testing/fp_state.h"
 #include "kvant/testing/random_problem.h"
@@ -129,6 +131,38 @@ TEST(Dequantize, ThreadsDoNotMatter) {
   }
   EXPECT_GT(two.tasks(), 0);
   EXPECT_GT(seven.tasks(), 0);
+}
+
+// What is larger than L2 is asked for ahead where columns have parameters of their own.
+TEST(Dequantize, MoreThanL2Holds) {
+  if (SlowMachine()) GTEST_SKIP() << "five million elements";
+  Rng rng(9);
+  constexpr int64_t kRows = 130, kColumns = 8300;
+  static_assert(kRows * kColumns * 4 >= kBeyondL2);
+  for (const Format format : kFormats) {
+    DequantizeProblem p(format, DType::kFloat32, {kRows, kColumns}, /*any_layout=*/false, rng);
+    p.mode = QuantMode::kPerChannel;
+    p.group_size = 0;
+    p.scale = p.offset = TestTensor(DType::kFloat32, p.ParameterShape(p.x.shape()), rng);
+    testing::FillParameters(p.scale, rng);
+    testing::FillParameters(p.offset, rng);
+    const std::vector<uint8_t> expected = p.Expected();
+    for (const Stores stores : {Stores::kNormal, Stores::kStreaming}) {
+      EXPECT_EQ(p.Check(expected, {&SerialFor(), nullptr, 0, stores}), "") << Name(format);
+    }
+  }
+}
+
+TEST(Dequantize, OneScaleNeedsNoDimension) {
+  Rng rng(10);
+  DequantizeProblem p;
+  p.mode = QuantMode::kPerTensor;
+  p.y = TestTensor(DType::kInt8, {5, 70}, rng);
+  p.scale = p.offset = TestTensor(DType::kFloat32, {}, rng);
+  p.scale.Set(0, 0.75f);
+  p.offset.Set(0, 2.5f);
+  p.x = TestTensor(DType::kFloat16, {5, 70}, rng);
+  ExpectRight(p);
 }
 
 TEST(Dequantize, EmptyTensors) {

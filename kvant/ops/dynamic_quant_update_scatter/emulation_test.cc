@@ -40,35 +40,16 @@ TEST(FusedEmulation, PagedCaches) {
   Rng rng(22);
   for (const Format format : {Format::kInt8, Format::kInt4}) {
     for (const DType dtype : {DType::kFloat16, DType::kBFloat16, DType::kFloat32}) {
-      FusedProblem k;
-      k.format = format;
-      const int64_t dim = 128, stored = format == Format::kInt4 ? dim / 2 : dim;
-      k.rows.mode = IndexMode::kSlot;
-      k.rows.axis = 1;
-      k.rows.self = TestTensor(StorageType(format), {6, 4, 2, stored}, rng);
-      k.rows.updates = TestTensor(dtype, {9, 2, dim}, rng);
-      k.rows.indices = TestTensor(DType::kInt64, {9}, rng);
-      for (int64_t i = 0; i < 9; ++i) k.rows.indices.Set<int64_t>(i, i == 4 ? -1 : (i * 5 + 3) % 24);
-      k.rows.indices.Keep();
-      k.scale = TestTensor(DType::kFloat32, {6, 4, 2}, rng);
-      k.offset = TestTensor(DType::kFloat32, {6, 4, 2}, rng);
-      k.rows.updates.ForEach([&](int64_t i, const uint8_t*) { k.rows.updates.SetFloat(i, AnyNumber(rng, 5)); });
-      FusedProblem v = k;
-      v.rows.updates.ForEach([&](int64_t i, const uint8_t*) { v.rows.updates.SetFloat(i, AnyNumber(rng, 1)); });
-      const auto both = [&] {
-        DynamicQuantUpdateScatterArgs args = k.Args();
-        args.second = v.Cache();
-        return args;
-      };
-      ASSERT_TRUE(DynamicQuantUpdateScatter(both()).ok());
-      const Expected expected_k = Take(k), expected_v = Take(v);
+      PagedProblem p(format, dtype, /*heads=*/2, /*middle=*/-1, rng);
+      ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
+      const Expected k = Take(p.k), v = Take(p.v);
       for (const int sms : {1, 132}) {
         HostQueue queue;
         queue.traits.sms = sms;
-        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, both()).ok());
+        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, p.Args()).ok());
         EXPECT_EQ(queue.launches, 1);
-        EXPECT_EQ(Take(k), expected_k);
-        EXPECT_EQ(Take(v), expected_v);
+        EXPECT_EQ(Take(p.k), k);
+        EXPECT_EQ(Take(p.v), v);
       }
     }
   }

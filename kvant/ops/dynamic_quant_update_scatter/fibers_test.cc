@@ -43,39 +43,21 @@ TEST(FusedFibers, Pages) {
   Rng rng(72);
   for (const bool deterministic : {false, true}) {
     for (const int64_t bad : {-1, 24}) {
-      FusedProblem p;
-      p.rows.mode = IndexMode::kSlot;
-      p.rows.axis = 1;
-      p.rows.policy = IndexPolicy::kSkip;
-      p.rows.self = TestTensor(DType::kInt8, {6, 4, 8, 128}, rng);
-      p.rows.updates = TestTensor(DType::kBFloat16, {9, 8, 128}, rng);
-      p.rows.indices = TestTensor(DType::kInt64, {9}, rng);
-      for (int64_t i = 0; i < 9; ++i) p.rows.indices.Set<int64_t>(i, i == 4 ? bad : (i * 5 + 3) % 24);
-      p.rows.indices.Keep();
-      p.scale = TestTensor(DType::kFloat32, {6, 4, 8}, rng);
-      p.offset = TestTensor(DType::kFloat32, {6, 4, 8}, rng);
-      p.rows.updates.ForEach([&](int64_t i, const uint8_t*) { p.rows.updates.SetFloat(i, AnyNumber(rng, 5)); });
-      p.rows.updates.Keep();
-      FusedProblem v = p;
-      v.rows.updates.ForEach([&](int64_t i, const uint8_t*) { v.rows.updates.SetFloat(i, AnyNumber(rng, 1)); });
-      const auto both = [&] {
-        DynamicQuantUpdateScatterArgs args = p.Args();
-        args.second = v.Cache();
-        return args;
-      };
-      ASSERT_TRUE(DynamicQuantUpdateScatter(both()).ok());
-      const Expected expected = Take(p), expected_v = Take(v);
-      p.rows.policy = IndexPolicy::kError;
+      PagedProblem p(Format::kInt8, DType::kBFloat16, /*heads=*/8, /*middle=*/bad, rng);
+      p.k.rows.policy = IndexPolicy::kSkip;
+      ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());
+      const Expected k = Take(p.k), v = Take(p.v);
+      p.k.rows.policy = IndexPolicy::kError;
       for (const int sms : {1, 132}) {
         CudaFaultRecord faults;
         FiberQueue queue;
         queue.traits.sms = sms;
         queue.faults = &faults;
         queue.deterministic = deterministic;
-        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, both()).ok());
+        ASSERT_TRUE(dynamic_quant_update_scatter::RunOn(queue, p.Args()).ok());
         ASSERT_EQ(queue.variants.size(), 1u);
-        ASSERT_EQ(Take(p), expected);
-        ASSERT_EQ(Take(v), expected_v);
+        ASSERT_EQ(Take(p.k), k);
+        ASSERT_EQ(Take(p.v), v);
         EXPECT_EQ(faults.taken, bad == 24 ? 1u : 0u);
         EXPECT_EQ(faults.fault.position, bad == 24 ? 4 : 0);
       }

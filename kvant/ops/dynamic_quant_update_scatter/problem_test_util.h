@@ -113,6 +113,40 @@ inline FusedProblem RandomFused(Rng& rng, DType table, int64_t most_last = 150) 
   return p;
 }
 
+// K and V of nine tokens in pages, heads of 128, which one call writes to distinct places; but for the token in the
+// middle, whose slot is `middle`.
+struct PagedProblem {
+  FusedProblem k, v;
+
+  PagedProblem(Format format, DType x, int64_t heads, int64_t middle, Rng& rng) {
+    const int64_t dim = 128;
+    k.format = format;
+    k.rows.mode = IndexMode::kSlot;
+    k.rows.axis = 1;
+    k.rows.self = TestTensor(StorageType(format), {6, 4, heads, CodeBytes(format, dim)}, rng);
+    k.rows.updates = TestTensor(x, {9, heads, dim}, rng);
+    k.rows.indices = TestTensor(DType::kInt64, {9}, rng);
+    for (int64_t i = 0; i < 9; ++i) k.rows.indices.Set<int64_t>(i, i == 4 ? middle : (i * 5 + 3) % 24);
+    k.rows.indices.Keep();
+    k.scale = TestTensor(DType::kFloat32, {6, 4, heads}, rng);
+    k.offset = TestTensor(DType::kFloat32, {6, 4, heads}, rng);
+    v = k;
+    Fill(5, &k, rng);
+    Fill(1, &v, rng);
+  }
+  DynamicQuantUpdateScatterArgs Args() {
+    DynamicQuantUpdateScatterArgs args = k.Args();
+    args.second = v.Cache();
+    return args;
+  }
+
+ private:
+  static void Fill(int kind, FusedProblem* p, Rng& rng) {
+    p->rows.updates.ForEach([&](int64_t i, const uint8_t*) { p->rows.updates.SetFloat(i, AnyNumber(rng, kind)); });
+    p->rows.updates.Keep();
+  }
+};
+
 // What the unfused operators put into a table that looks like `table` does now.
 inline std::vector<uint8_t> Scattered(FusedProblem& p, TestTensor table, const ConstTensorView& updates) {
   ScatterUpdateInPlaceArgs a;

@@ -50,7 +50,14 @@ Status CheckCache(const Args& a, const CacheUpdate& c, const Names& names, Scatt
                                       packed},
                                      geometry));
   const ConstTensorView none{};
-  const RowwiseInputs rows{kOp, c.updates, a.smooth_scales, none, QuantMode::kPerToken, a.group_size, names.updates};
+  const RowwiseInputs rows{kOp,
+                           c.updates,
+                           a.smooth_scales,
+                           none,
+                           QuantMode::kPerToken,
+                           a.group_size,
+                           names.updates,
+                           /*has_groups=*/false};
   KVANT_RETURN_IF_ERROR(CheckInputs(rows));
   KVANT_RETURN_IF_ERROR(CheckFormat(rows, a.dst_type));
   KVANT_RETURN_IF_ERROR(CheckPackedCache(kOp, {names.var, c.var}, a.dst_type));

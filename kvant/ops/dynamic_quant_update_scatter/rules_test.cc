@@ -115,6 +115,9 @@ TEST_F(UpdateScatterRules, Tables) {
 }
 
 TEST_F(UpdateScatterRules, OptionalInputs) {
+  Fails(kValue, "smooth_scales has shape [1, 8], expected [8] to match updates.shape[-1]", [this](Args& a) {
+    a.smooth_scales = ConstTensorView(smooth_.view().data(), DType::kFloat32, {1, 8});
+  });
   Fails(kValue, "smooth_scales has shape [4], expected [8] to match updates.shape[-1]",
         [this](Args& a) { a.smooth_scales = ConstTensorView(smooth_.view().data(), DType::kFloat32, {4}); });
   Fails(kValue, "group_size is 3, which does not divide updates.shape[-1] = 8", [](Args& a) { a.group_size = 3; });

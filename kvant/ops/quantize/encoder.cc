@@ -17,6 +17,37 @@ static_assert(kPanel <= kPiece);
 // fp16 elements are never subnormal.
 bool Flushes(const Plan& plan) { return plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16; }
 
+// Visits a part of a grid, which may be empty: its rows one after the other, each in pieces of at most kPiece columns.
+class Pieces {
+ public:
+  Pieces(const Grid& grid, const GridPart& part)
+      : grid_(grid),
+        part_(part),
+        row_(part.column < part.column_end ? part.row : part.row_end),
+        column_(part.column),
+        rows_(grid, part.row) {}
+
+  bool done() const { return row_ == part_.row_end; }
+  int64_t column() const { return column_; }
+  int64_t columns() const { return std::min(kPiece, part_.column_end - column_); }
+  int64_t offset(int tensor) const {
+    return rows_.offset(tensor) + (tensor == kIndex ? 0 : column_ * grid_.column_stride(tensor));
+  }
+  void Advance() {
+    column_ += kPiece;
+    if (column_ < part_.column_end) return;
+    column_ = part_.column;
+    rows_.Advance(1);
+    ++row_;
+  }
+
+ private:
+  const Grid& grid_;
+  const GridPart part_;
+  int64_t row_, column_;
+  GridRows rows_;
+};
+
 }  // namespace
 
 Encoder::Encoder(const Plan& plan)
@@ -27,6 +58,7 @@ Encoder::Encoder(const Plan& plan)
       by_column_(grid_.column_stride(kIndex) != 0),
       direct_x_(grid_.column_stride(kX) == x_bytes_),
       direct_y_(grid_.column_stride(kY) == 1),
+      asks_for_y_(direct_y_ && !plan.streaming),
       flushes_(Flushes(plan)),
       encoders_(plan.kernels->encode_columns[plan.hybrid ? kHybridColumns : static_cast<int>(plan.format)]),
       // Regular parameters allow flushing; EncodeRun undoes it for others.
@@ -40,18 +72,28 @@ Encoder::~Encoder() {
 }
 
 void Encoder::Encode(const GridPart& part, const char* x, char* y) {
-  for (int64_t column = part.column; column < part.column_end; column += kPiece) {
-    const int64_t n = std::min(kPiece, part.column_end - column);
-    GridRows rows(grid_, part.row);
-    for (int64_t row = part.row; row < part.row_end; ++row, rows.Advance(1)) {
-      if (!by_column_) parameters_.LoadOne(rows.offset(kIndex));
-      EncodeRun(x + rows.offset(kX) + column * grid_.column_stride(kX), n, by_column_ ? column - loaded_ : 0,
-                y + (rows.offset(kY) + column * grid_.column_stride(kY)) / per_byte_);
+  const auto encode = [&](const Pieces& at, const Asked& asked) {
+    if (!by_column_) parameters_.LoadOne(at.offset(kIndex));
+    EncodeRun(x + at.offset(kX), at.columns(), by_column_ ? at.column() - loaded_ : 0, y + at.offset(kY) / per_byte_,
+              asked);
+  };
+  Pieces at(grid_, part);
+  if (const int64_t bytes = at.columns() * x_bytes_; plan_.far && direct_x_ && bytes >= kLeastAsked) {
+    // Pieces are asked for some pieces ahead, where those are as long.
+    Pieces next = at;
+    for (int64_t b = 0; b < kAskedAhead && !next.done(); b += bytes) next.Advance();
+    for (; !next.done(); at.Advance(), next.Advance()) {
+      if (next.columns() < at.columns()) {
+        encode(at, {});
+      } else {
+        encode(at, {x + next.offset(kX), asks_for_y_ ? y + next.offset(kY) / per_byte_ : nullptr});
+      }
     }
   }
+  for (; !at.done(); at.Advance()) encode(at, {});
 }
 
-void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, int32_t largest) {
+void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, const Asked& asked, int32_t largest) {
   if (!direct_x_) {
     Gather(x, grid_.column_stride(kX), n, x_bytes_, x_);
     x = x_;
@@ -66,9 +108,11 @@ void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, in
                                parameters_.inverse() + parameter,
                                parameters_.zero() + parameter,
                                reinterpret_cast<uint8_t*>(codes),
-                               plan_.kernels->flags | (plan_.streaming ? kStreamStores : 0u),
+                               plan_.kernels->flags | (plan_.streaming ? kStreamStores : 0u) | kFetchToL2,
                                /*shared=*/!by_column_,
-                               parameters_.fixed()};
+                               parameters_.fixed(),
+                               asked.x,
+                               asked.y};
   const auto encode = encoders_[static_cast<int>(op)];
   if (flushes_ && (op == ColumnOp::kDivide || !parameters_.regular())) {
     const FpEnv exact(FpEnv::kDefault);

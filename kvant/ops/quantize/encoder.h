@@ -32,18 +32,23 @@ class Encoder {
   // `largest`: bits of the largest magnitude among them, a NaN having the largest.
   void EncodeColumns(int64_t column, int64_t n, const char* x, int32_t largest, char* y) {
     if (!by_column_) parameters_.LoadOne(0);
-    EncodeRun(x, n, by_column_ ? column - loaded_ : 0, y, largest);
+    EncodeRun(x, n, by_column_ ? column - loaded_ : 0, y, {}, largest);
   }
 
  private:
+  // What is asked for meanwhile, if anything: n elements, and room for their codes.
+  struct Asked {
+    const char* x = nullptr;
+    const char* y = nullptr;
+  };
   // n elements with the parameters from `parameter` on; their largest magnitude is looked for unless it is given.
-  void EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, int32_t largest = -1);
+  void EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, const Asked& asked, int32_t largest = -1);
   bool DividesFast(const void* x, int64_t n, int32_t largest) const;
 
   const Plan& plan_;
   const Grid& grid_;
   const int64_t x_bytes_, per_byte_;
-  const bool by_column_, direct_x_, direct_y_, flushes_;
+  const bool by_column_, direct_x_, direct_y_, asks_for_y_, flushes_;
   const EncodeColumnsFunction (&encoders_)[kNumColumnOps];
   const FpEnv env_;
   Parameters parameters_;

@@ -113,6 +113,7 @@ Plan MakePlan(const QuantizeArgs& args, Target target) {
   plan.scale = MakeParameter(args.scales);
   plan.zero = MakeParameter(args.zero_points);
   plan.streaming = false;
+  plan.far = args.x.elements() * ByteSize(plan.x_dtype) >= kBeyondL2;
   return plan;
 }
 

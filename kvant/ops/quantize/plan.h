@@ -38,6 +38,7 @@ struct Plan {
   Parameter scale;
   Parameter zero;  // data null: none
   bool streaming;
+  bool far;  // x is larger than L2
 };
 
 // The grid of legal arguments with elements, before runs and rows are joined. `counted`: a dimension of x along which

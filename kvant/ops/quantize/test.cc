@@ -1,6 +1,8 @@
 #include <gtest/gtest.h>
 
+#include "kvant/numerics/test_util.h"
 #include "kvant/ops/quantize/problem_test_util.h"
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/testing/each_target.h"
 #include "kvant/testing/fp_state.h"
 
@@ -76,6 +78,30 @@ TEST(Quantize, ThreadsDoNotMatter) {
   }
   EXPECT_GT(two.tasks(), 0);
   EXPECT_GT(seven.tasks(), 0);
+}
+
+// What is larger than L2 is asked for ahead: one long row, a parameter for each of three panels of columns, rows of
+// three pieces with a parameter each.
+TEST(Quantize, MoreThanL2Holds) {
+  if (SlowMachine()) GTEST_SKIP() << "four million elements";
+  Rng rng(7);
+  const ThreadPool two(2);
+  constexpr int64_t kRows = 130, kColumns = 8300;
+  static_assert(kRows * kColumns * 4 >= kBeyondL2);
+  for (const Format format : {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN}) {
+    for (const int axis : {-1, 0}) {
+      for (const int64_t parameters : {int64_t{1}, axis == 0 ? kRows : kColumns}) {
+        QuantizeProblem p = testing::RandomQuantize(format, DType::kFloat32, {kRows, kColumns}, false, rng);
+        p.axis = axis;
+        p.scales = testing::RandomParameters(DType::kFloat32, {parameters}, Layout::kContiguous, false, rng);
+        p.zero_points = testing::RandomParameters(DType::kFloat32, {parameters}, Layout::kContiguous, true, rng);
+        const std::vector<uint8_t> expected = p.Expected();
+        for (const Stores stores : {Stores::kNormal, Stores::kStreaming}) {
+          EXPECT_EQ(p.Check(expected, {two.get(), nullptr, 0, stores}), "");
+        }
+      }
+    }
+  }
 }
 
 // Dimensions in an order of their own: the channels of an image innermost, or few elements after the axis.
