@@ -55,10 +55,12 @@ TEST(CopyRoof, ReadsEveryVector) {
   std::memset(from.data(), 0, kRead);
   for (int64_t i = 0; i < kRead; i += 16) {
     from.data()[i] = 1;
-    testing::MoveBytes(from.data(), kRead, to.data(), kWrite, RoofStores::kNormal);
-    int64_t ones = 0;
-    for (int64_t j = 0; j < kWrite; ++j) ones += to.data()[j] == 1;
-    EXPECT_GT(ones, 0) << i;
+    for (const auto where : {testing::RoofFrom::kCache, testing::RoofFrom::kMemory}) {
+      testing::MoveBytes(from.data(), kRead, to.data(), kWrite, RoofStores::kNormal, where);
+      int64_t ones = 0;
+      for (int64_t j = 0; j < kWrite; ++j) ones += to.data()[j] == 1;
+      EXPECT_GT(ones, 0) << i;
+    }
     from.data()[i] = 0;
   }
 }

@@ -117,13 +117,14 @@ class CacheBench {
   Status Measure(const std::function<Status()>& op, bool reads_cache, Timing* timing) {
     const auto copy = [&](bool streaming) {
       const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+      const auto from = testing::RoofFromOf(shape_.tokens * (reads_cache ? code_row_ : x_row_));
       for (int64_t i = 0; i < shape_.tokens; ++i) {
         char* const token = x_.data() + i * x_row_;
         char* const slot = codes_.data() + index_[static_cast<size_t>(i)] * code_row_;
         if (reads_cache) {
-          testing::MoveBytes(slot, code_row_, token, x_row_, stores);
+          testing::MoveBytes(slot, code_row_, token, x_row_, stores, from);
         } else {
-          testing::MoveBytes(token, x_row_, slot, code_row_, stores);
+          testing::MoveBytes(token, x_row_, slot, code_row_, stores, from);
         }
       }
     };

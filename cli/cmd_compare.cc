@@ -87,21 +87,21 @@ Status Compare(const TensorSet& a, const TensorSet& b, const Streaming& how, Pai
 }
 
 // A note on codes that stand for x * smooth while the other side has x.
-std::string SmoothNote(const TensorSet& a, const TensorSet& b, const Pair& pair) {
+std::string NoteOn(const TensorSet& a, const TensorSet& b, const Pair& pair) {
   const auto smooth = [](const TensorSet& set, const TensorEntry& entry) {
     const QuantizedTensor* const quantized = set.FindQuantized(entry.name);
     return quantized != nullptr ? quantized->info.smooth : "";
   };
   const std::string in_a = smooth(a, *pair.a), in_b = smooth(b, *pair.b);
   if (in_a == in_b) return "";
-  return fmt::format("holds x * smooth ({})", Printable(in_b.empty() ? in_a : in_b));
+  return SmoothNote(in_b.empty() ? in_a : in_b);
 }
 
 void PrintTable(const TensorSet& a, const TensorSet& b, const Pairing& pairing) {
   Table table({"<tensor", "<a", "<b", "<shape", "max error", "SQNR dB", "cosine", "<note"});
   for (const Pair& pair : pairing.pairs) {
     const ErrorStats& stats = pair.stats;
-    std::string note = SmoothNote(a, b, pair);
+    std::string note = NoteOn(a, b, pair);
     if (stats.unlike() > 0) note = fmt::format("{} NaN or inf on one side only", Grouped(stats.unlike()));
     if (!pair.comparable) note = "not numbers";
     const auto text = [&](double value, int decimals) {

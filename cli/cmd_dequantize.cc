@@ -74,6 +74,11 @@ Status DecodeTensor(const TensorSet& input, const TensorEntry& entry, const Outp
   });
 }
 
+// Of tensor i: the factors that its numbers are multiplied with; empty if there are none.
+std::string SmoothOf(const TensorSet& input, const Plan& plan, size_t i) {
+  return plan.decode[i] ? input.FindQuantized(plan.from[i]->name)->info.smooth : "";
+}
+
 void Report(const DequantizeOptions& options, const TensorSet& input, const Plan& plan, const QuantizedWriter& writer,
             double seconds) {
   const int64_t before = input.file().file_bytes(), after = writer.file_bytes();
@@ -82,6 +87,10 @@ void Report(const DequantizeOptions& options, const TensorSet& input, const Plan
     Print(fmt::format("{}: {} dequantized{}; {} -> {} in {} s\n", Printable(options.output),
                       Count(plan.decoded, "tensor"), copied > 0 ? fmt::format(", {} copied", copied) : "",
                       BytesText(static_cast<double>(before)), BytesText(static_cast<double>(after)), Short(seconds)));
+    for (size_t i = 0; i < plan.from.size(); ++i) {
+      const std::string smooth = SmoothOf(input, plan, i);
+      if (!smooth.empty()) Print(fmt::format("{} {}\n", Printable(plan.to[i].name), SmoothNote(smooth)));
+    }
     return;
   }
   ordered_json tensors = ordered_json::array(), names = ordered_json::array();
@@ -94,7 +103,8 @@ void Report(const DequantizeOptions& options, const TensorSet& input, const Plan
     tensors.push_back({{"name", to.name},
                        {"format", Name(input.FindQuantized(to.name)->info.format)},
                        {"dtype", Name(*ToDType(to.type))},
-                       {"shape", to.shape}});
+                       {"shape", to.shape},
+                       {"smooth", SmoothOf(input, plan, i)}});
   }
   PrintJson({{"input", options.input},
              {"output", options.output},

@@ -81,7 +81,8 @@ Status MakePlan(const QuantizeOptions& options, const TensorSet& input, Plan* pl
     plan->to.push_back(std::move(to));
   }
   if (plan->quantized == 0) {
-    return FileError(input.file().name(), "has no {}tensor of F16, BF16 or F32 to quantize",
+    return FileError(input.file().name(),
+                     "has no {}tensor of F16, BF16 or F32 with dimensions to quantize; inspect shows what is there",
                      options.selection.all() ? "" : "chosen ");
   }
   for (const auto& [key, value] : input.file().metadata()) {

@@ -112,6 +112,8 @@ std::vector<int64_t> ParamShape(const QuantInfo& info) {
   return shape;
 }
 
+std::string SmoothNote(const std::string& smooth) { return fmt::format("holds x * smooth ({})", Printable(smooth)); }
+
 std::string Describe(const QuantInfo& info) {
   return fmt::format("{} {}{} {}", Name(info.format), Name(info.mode),
                      info.group_size != 0 ? fmt::format("/{}", info.group_size) : "",

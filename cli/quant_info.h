@@ -42,6 +42,8 @@ std::vector<int64_t> ParamShape(const QuantInfo& info);
 
 // "int4 pertoken/32 asymmetric": format, mode with the group size, and kind, for people.
 std::string Describe(const QuantInfo& info);
+// What codes of smoothed values stand for, in words: `smooth` is the name of the factors.
+std::string SmoothNote(const std::string& smooth);
 
 // "float16", "bfloat16" or "float32" -> dtype; false for any other name.
 bool ParseFloatType(std::string_view name, DType* dtype);

@@ -26,6 +26,11 @@ Status ReadHeader(const ByteSource& source, std::string* json) {
   KVANT_RETURN_IF_ERROR(source.Read(0, field, kLengthBytes));
   uint64_t length = 0;
   for (int i = kLengthBytes - 1; i >= 0; --i) length = length << 8 | field[i];
+  if (length > static_cast<uint64_t>(rest) && length > static_cast<uint64_t>(kMaxSafetensorsHeader)) {
+    return FileError(source.name(),
+                     "is no safetensors file: its first 8 bytes tell of a header of {} bytes, but {} follow", length,
+                     rest);
+  }
   if (length > static_cast<uint64_t>(rest)) {
     return FileError(source.name(), "header says {} bytes but the file has {} after the length field", length, rest);
   }

@@ -126,8 +126,10 @@ TEST(Safetensors, AlwaysChecksTheHeaderLengthFirst) {
             "bad.safetensors: 5 bytes are too few for the header length, which takes 8");
   EXPECT_EQ(Read(SafetensorsBytes("{" + std::string(99, ' '), "", 812), &table).message(),
             "bad.safetensors: header says 812 bytes but the file has 100 after the length field");
-  EXPECT_EQ(Read(std::string(12, '\xff'), &table).message(),
-            "bad.safetensors: header says 18446744073709551615 bytes but the file has 4 after the length field");
+  EXPECT_EQ(
+      Read(std::string(12, '\xff'), &table).message(),
+      "bad.safetensors: is no safetensors file: its first 8 bytes tell of a header of 18446744073709551615 bytes, "
+      "but 4 follow");
   EXPECT_EQ(Read(SafetensorsBytes(""), &table).message(), "bad.safetensors: header must begin with '{' but is empty");
   EXPECT_EQ(ErrorOf(" {}"), "bad.safetensors: header must begin with '{' but begins with ' '");
   EXPECT_EQ(ErrorOf("[]"), "bad.safetensors: header must begin with '{' but begins with '['");
