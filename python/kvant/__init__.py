@@ -64,6 +64,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "fusion"} - {"Any", "TYPE_CHECKING", "import_module"})
+
+
 def __getattr__(name: str) -> Any:
     if name in ("fuse", "fusion"):  # imports torch's symbolic shapes and higher-order operators
         fusion = import_module("kvant.fusion")

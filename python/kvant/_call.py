@@ -20,6 +20,17 @@ def _name(op: Any) -> str:
     return str(op.name()).removeprefix("kvant::").removesuffix(".default")
 
 
+def argument_name(name: str) -> str:
+    """The functions' name for an argument of an operator: torch has reserved self."""
+    return "self" if name == "dest" else name
+
+
+def check_tensor(op: str, name: str, value: object) -> None:
+    if not isinstance(value, torch.Tensor):
+        found = "None" if value is None else type(value).__name__
+        raise TypeError(f"{op}: {name} is {found}, expected a Tensor")
+
+
 def _refuse_gradients(op: Any) -> None:
     raise RuntimeError(
         f"{_name(op)}: a tensor that requires grad would be overwritten, and kvant has no gradients; work under "
@@ -30,8 +41,7 @@ def _refuse_gradients(op: Any) -> None:
 def _check_given(op: Any, args: tuple[Any, ...]) -> None:
     for argument, value in zip(op._schema.arguments, args, strict=False):
         if value is None and str(argument.type) == "Tensor":
-            name = "self" if argument.name == "dest" else argument.name  # the functions' name for it
-            raise TypeError(f"{_name(op)}: {name} is None, expected a Tensor")
+            check_tensor(_name(op), argument_name(argument.name), value)
 
 
 def call(op: Any, *args: Any, names: dict[str, str] | None = None, writes: Sequence[torch.Tensor] = ()) -> Any:

@@ -7,6 +7,8 @@ from typing import Literal, TypeAlias
 
 import torch
 
+from kvant._call import check_tensor
+
 Format: TypeAlias = Literal["int8", "int4", "float8_e4m3fn", "float8_e5m2", "hifloat8"] | torch.dtype
 QuantMode: TypeAlias = Literal["pertoken", "pertensor", "perchannel"]
 RoundMode: TypeAlias = Literal["rint", "round", "hybrid"]
@@ -60,6 +62,17 @@ def _number(table: dict[object, int], name: str, value: object) -> int:
 
 def format_code(dst_type: Format) -> int:
     return _number(_FORMATS, "dst_type", dst_type)
+
+
+def format_of_cache(op: str, self: torch.Tensor, hifloat8: str) -> torch.dtype:
+    """Of a call that names no format. uint8 could be two, so there it has to be named: `hifloat8` says how."""
+    check_tensor(op, "self", self)
+    if self.dtype in (torch.int8, torch.float8_e4m3fn, torch.float8_e5m2):
+        return self.dtype
+    if self.dtype == torch.uint8:
+        raise ValueError(f"{op}: self is uint8, whose format has to be named: dst_type={hifloat8}")
+    dtype = str(self.dtype).removeprefix("torch.")
+    raise TypeError(f"{op}: self is {dtype}, expected int8, float8_e4m3fn, float8_e5m2, or uint8 for hifloat8")
 
 
 def quant_mode_code(quant_mode: QuantMode) -> int:

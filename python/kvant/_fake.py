@@ -10,16 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from kvant._call import argument_name
 from kvant._codes import DTYPE_OF_NUMBER, INT4_BYTES, INT4_WORDS, STORAGE
 
 
 def _check_devices(name: str, given: dict[str, Any]) -> None:
     """Tensors without memory cannot be mixed with others: torch would ask for shapes and compute nothing."""
-    tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
+    tensors = {argument_name(key): value for key, value in given.items() if isinstance(value, Tensor)}
     meta = [key for key, t in tensors.items() if t.is_meta]
     if meta and len(meta) < len(tensors):
         other = next(key for key, t in tensors.items() if not t.is_meta)
-        raise ValueError(f"{name}: {meta[0]} is on meta, but {other} is on {tensors[other].device}")
+        raise ValueError(
+            f"{name.removesuffix('_out')}: {meta[0]} is on meta, but {other} is on {tensors[other].device}"
+        )
 
 
 def register_fake(op: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

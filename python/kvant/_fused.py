@@ -37,7 +37,7 @@ def dynamic_quant_update_scatter_(
         indices, axis, index_mode, index_policy: as in `scatter_update_`, for var.
         updates: float16, bfloat16 or float32, H elements to a row.
         dst_type: "int8" or "int4".
-        smooth_scales: [H], multiplied before.
+        smooth_scales: [H], multiplied before; those of `second` too.
         group_size: elements with one scale, a divisor of H; 0 is the whole row.
         negate_offset: the table gets minus the offset, for readers that add it.
         second: (var, var_scale, var_offset, updates) of a second cache written with the same indices: K and V in one

@@ -21,6 +21,7 @@ from kvant._codes import (
     IndexPolicy,
     RoundMode,
     format_code,
+    format_of_cache,
     index_mode_code,
     index_policy_code,
     round_mode_code,
@@ -97,11 +98,8 @@ def scatter_update_(
     return self
 
 
-def _codes_of(self: Tensor, dst_type: Format | None) -> int:
-    """The format of a cache: uint8 could be two, so there it has to be named."""
-    if dst_type is None and self.dtype == torch.uint8:
-        raise ValueError("self is uint8, whose format has to be named: dst_type='hifloat8'")
-    return format_code(self.dtype if dst_type is None else dst_type)
+def _code_of(op: str, self: Tensor, dst_type: Format | None) -> int:
+    return format_code(format_of_cache(op, self, "'hifloat8'") if dst_type is None else dst_type)
 
 
 def quant_scatter(
@@ -129,7 +127,7 @@ def quant_scatter(
              [4, 4]]], dtype=torch.int8)
     """
     _check_reduce("quant_scatter", reduce)
-    code = _codes_of(self, dst_type)
+    code = _code_of("quant_scatter", self, dst_type)
     rounding = round_mode_code(round_mode)
     mode = index_mode_code(index_mode)
     policy = index_policy_code(index_policy)
@@ -182,7 +180,7 @@ def quant_scatter_(
              [0, 0]]], dtype=torch.int8)
     """
     _check_reduce("quant_scatter_", reduce)
-    code = _codes_of(self, dst_type)
+    code = _code_of("quant_scatter_", self, dst_type)
     rounding = round_mode_code(round_mode)
     mode = index_mode_code(index_mode)
     policy = index_policy_code(index_policy)

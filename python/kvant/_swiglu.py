@@ -59,7 +59,7 @@ def dequant_swiglu_quant(
             past the last group give codes and a scale of 0.
         quant_mode: 0 or "static", 1 or "dynamic".
         dst_type: "int8", "float8_e4m3fn", "float8_e5m2", "hifloat8", or the torch dtype.
-        swiglu_mode, clamp_limit (L), glu_alpha, glu_bias: as above.
+        swiglu_mode, clamp_limit (L), glu_alpha, glu_bias: as above; mode 0 takes the defaults of the last three alone.
         out: (y, scale) to write to, of any strides.
 
     Returns:

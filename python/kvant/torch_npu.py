@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 
 import kvant  # noqa: F401, loads the operators
-from kvant._call import call, no_gradient
-from kvant._codes import STORAGE, QuantMode, RoundMode, quant_mode_code, round_mode_code
+from kvant._call import call, check_tensor, no_gradient
+from kvant._codes import STORAGE, QuantMode, RoundMode, format_of_cache, quant_mode_code, round_mode_code
 
 __all__ = [
     "float8_e4m3fn",
@@ -58,8 +58,8 @@ if hasattr(torch, "quint4x2"):
 _ops = torch.ops.kvant
 
 
-def _code(dst_type: DstType | None, default: DstType = 1, name: str = "dst_type") -> int:
-    value = default if dst_type is None else dst_type
+def _code(dst_type: DstType | None, name: str = "dst_type") -> int:
+    value = 1 if dst_type is None else dst_type
     code = _DTYPES.get(value) if isinstance(value, torch.dtype) else value
     if code not in STORAGE or isinstance(code, bool):
         known = "1, 16, 23, 24, 285, 290, 291, 292, torch.int8, torch.qint8, torch.quint4x2, torch.float8_e5m2, "
@@ -122,9 +122,13 @@ def npu_dynamic_quant_asymmetric(
     return y, scale, offset
 
 
-def _index_mode(indices: Tensor) -> int:
+def _index_mode(op: str, indices: Tensor) -> int:
     """One dimension is a position for each update, two are pairs."""
-    return 0 if indices.dim() == 1 else 1
+    check_tensor(op, "indices", indices)
+    shape = list(indices.shape)
+    if len(shape) not in (1, 2) or (len(shape) == 2 and isinstance(shape[1], int) and shape[1] != 2):
+        raise ValueError(f"{op}: indices has shape {shape}, expected [n] or [n, 2]")
+    return len(shape) - 1
 
 
 def _quant_scatter_numbers(
@@ -139,8 +143,8 @@ def _quant_scatter_numbers(
 ) -> tuple[int, ...]:
     if reduce != "update":
         raise ValueError(f"{op}: reduce is {reduce!r}, expected 'update'")
-    code = _code(dst_type, default=self.dtype)
-    return code, axis, quant_axis, round_mode_code(round_mode or "rint"), _index_mode(indices)
+    code = _code(format_of_cache(op, self, "290") if dst_type is None else dst_type)
+    return code, axis, quant_axis, round_mode_code(round_mode or "rint"), _index_mode(op, indices)
 
 
 @_also(input="self")
@@ -189,14 +193,17 @@ def npu_quant_scatter_(
 @_also(input="self", data="self")
 def scatter_update(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
     """A copy of self with updates at indices, [n] or [n, 2]: `kvant.scatter_update`."""
-    out: Tensor = call(_ops.scatter_update.default, self, indices, updates, axis, _index_mode(indices))
+    out: Tensor = call(
+        _ops.scatter_update.default, self, indices, updates, axis, _index_mode("scatter_update", indices)
+    )
     return no_gradient(out, self, updates) if out.requires_grad else out
 
 
 @_also(input="self", data="self")
 def scatter_update_(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
     """`scatter_update` into self, which is returned: `kvant.scatter_update_`."""
-    call(_ops.scatter_update_.default, self, indices, updates, axis, _index_mode(indices), writes=(self,))
+    mode = _index_mode("scatter_update_", indices)
+    call(_ops.scatter_update_.default, self, indices, updates, axis, mode, writes=(self,))
     return self
 
 
@@ -236,7 +243,11 @@ def npu_dequant_swiglu_quant(
     glu_alpha: float = 1.702,
     glu_bias: float = 1.0,
 ) -> tuple[Tensor, Tensor]:
-    """(y, scale): `kvant.dequant_swiglu_quant`. round_mode is 0, to nearest even; activate_dim the last dimension."""
+    """(y [.., H], scale) of x [.., 2H]: `kvant.dequant_swiglu_quant`, whose help has every shape and the formula.
+
+    group_index: [G] counts of rows, or [G, 2] with a parameter row and a count each; never cumulative ends. round_mode
+    is 0, to nearest even; activate_dim the last dimension.
+    """
     if round_mode not in (None, 0):
         raise ValueError(f"npu_dequant_swiglu_quant: round_mode is {round_mode}, expected 0 (to nearest even)")
     if activate_dim not in (None, -1, x.dim() - 1):

@@ -117,6 +117,10 @@ def test_compare_says_when_codes_are_of_smoothed_values(tmp_path: Path) -> None:
     kvant("quantize", data, "-o", codes, "--tensor", "layer2.hidden", "--smooth", smooth)
     lines = kvant("compare", data, codes).splitlines()
     assert [line for line in lines if "x * smooth" in line] == [line for line in lines if "layer2.hidden" in line]
+    lines = kvant("dequantize", codes, "-o", tmp_path / "back.safetensors").splitlines()
+    assert lines[1:] == [f"layer2.hidden holds x * smooth ({smooth})"]
+    report = as_json("dequantize", codes, "-o", tmp_path / "back.safetensors")
+    assert [tensor["smooth"] for tensor in report["tensors"]] == [smooth]
 
 
 def test_targets() -> None:

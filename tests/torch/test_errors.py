@@ -93,6 +93,11 @@ def cache() -> tuple[torch.Tensor, torch.Tensor]:
             "dynamic_quant: out has 2 tensors, expected (y, scale, offset)",
         ),
         (
+            lambda: kvant.quant_scatter(*cache(), torch.ones(1, 1, 2), torch.ones(1), index_mode="batch"),
+            TypeError,
+            "quant_scatter: self is float32, expected int8, float8_e4m3fn, float8_e5m2, or uint8 for hifloat8",
+        ),
+        (
             lambda: kvant.quant_scatter(*cache(), torch.ones(1, 1, 2), torch.ones(1), reduce="add", index_mode="batch"),
             ValueError,
             "quant_scatter: reduce is 'add', expected 'update'",
@@ -180,7 +185,7 @@ def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:
         (lambda x: kvant.dequantize(x.to(torch.int8), torch.ones(4), meta(4), dst_type="int8"), "offset is on meta"),
         (
             lambda x: kvant.dynamic_quant(x, out=(meta(4, 8, dtype=torch.int8), meta(4), meta(4))),
-            "dynamic_quant_out: y is on meta, but x is on cpu",
+            "dynamic_quant: y is on meta, but x is on cpu",
         ),
         (
             lambda x: kvant.scatter_update_(x, meta(4, dtype=torch.int64), torch.ones(4, 1), index_mode="batch"),

@@ -153,12 +153,27 @@ def formula_of_half(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> No
     kvant.scatter_update_(c, i, codes, index_mode="batch")
 
 
+def formula_of_bfloat16(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """A float32 scale that has dimensions makes the quotient float32."""
+    codes = (x.to(torch.bfloat16) / s[0, 0, :1]).round().clamp(-128, 127).to(torch.int8)
+    kvant.scatter_update_(c, i, codes, index_mode="batch")
+
+
+def formula_of_numbers(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """Tensors without dimensions."""
+    codes = (x / s[0, 0, 0] + o[0, 0, 0]).round().clamp(-128, 127).to(torch.int8)
+    kvant.scatter_update_(c, i, codes, index_mode="batch")
+
+
 def copied_back(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
     s.copy_(kvant.scatter_update(s, i, x[..., 0], axis=-1, index_mode="batch"))
     c[:] = kvant.quant_scatter(c, i, x, o[0, 0, :1], index_mode="batch")
 
 
-STATIC = [static, static_npu, formula, formula_of_functions, formula_of_half]
+STATIC = [
+    *(static, static_npu, formula, formula_of_functions, formula_of_half),
+    *(formula_of_bfloat16, formula_of_numbers),
+]
 INTO = {
     **{run: ["dynamic_quant_update_scatter_"] for run in DYNAMIC},
     **{run: ["quant_scatter_"] for run in STATIC},
@@ -190,6 +205,58 @@ def functionalized(module: GraphModule, inputs: list[Tensor], counts: list[int],
 
     run: Callable[..., Any] = aot_module_simplified(module, inputs, fw_compiler=compiler)
     return run
+
+
+@pytest.mark.parametrize(
+    ("codes", "reason"),
+    [
+        (lambda x, s: (x / s).round().clamp(-127, 127), "it clamps to -127..127, and only"),
+        (lambda x, s: (x / s).round(), "it does not end with a clamp, and only"),
+        (lambda x, s: (x / s).clamp(-128, 127), "what is clamped is a result of truediv, and only"),
+        (lambda x, s: (x * s).round().clamp(-128, 127), "what is rounded is a result of mul, and only"),
+        (
+            lambda x, s: (x.half() / s[0]).round().clamp(-128, 127),
+            "x is torch.float16 and x / s torch.float16, and only",
+        ),
+        (
+            lambda x, s: (x / s.half()).round().clamp(-128, 127),
+            "torch.float16 [1], expected torch.float32, one element",
+        ),
+    ],
+)
+def test_a_formula_that_is_not_fused_has_a_reason(codes: Callable[[Tensor, Tensor], Tensor], reason: str) -> None:
+    def run(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+        kvant.scatter_update_(c, i, codes(x, s[0, 0, :1]).to(torch.int8), index_mode="batch")
+
+    check(torch.compile(run, backend="kvant", options={"backend": "eager"}), run)
+    (entry,) = fusion.report()
+    assert entry.found == "to"
+    assert reason in entry.reason
+
+
+def test_a_formula_that_adds_dimensions_is_left() -> None:
+    def run(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+        codes = (x / s[0, 0, :1] + o[None, None, :1, :1, :1]).round().clamp(-128, 127).to(torch.int8)
+        kvant.scatter_update_(c, i, codes[0], index_mode="batch")
+
+    check(torch.compile(run, backend="kvant", options={"backend": "eager"}), run)
+    (entry,) = fusion.report()
+    assert "its codes [1, " in entry.reason
+
+
+@pytest.mark.parametrize("inner", ["eager", "aot_eager"])
+def test_a_compiler_that_begins_anew_is_reported_once(inner: str) -> None:
+    check(torch.compile(plain, backend="kvant", dynamic=True, options={"backend": inner}), plain)
+    assert len(fusion.report().fused) == 1
+    assert repr(fusion.report()) == str(fusion.report())
+
+
+def test_what_is_no_graph() -> None:
+    module = torch.nn.Linear(2, 2)
+    with pytest.raises(TypeError, match=r"fuse: program is Linear, expected an ExportedProgram"):
+        kvant.fuse(module)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"fuse_graph: graph is Linear, expected a torch\.fx\.Graph"):
+        fusion.fuse_graph(module)  # type: ignore[arg-type]
 
 
 def test_a_conversion_that_is_folded() -> None:

@@ -29,7 +29,15 @@ assert torch.ones(2).npu().is_npu
 assert torch.ones(2).to(torch.float16).dtype == torch.float16
 assert torch.npu.is_available() and torch.npu.device_count() == 1 and torch.npu.current_device() == 0
 torch.npu.set_device("npu:0"); torch_npu.npu.set_device(torch.device("npu:0")); torch.npu.synchronize()
-y, scale = torch_npu.npu_dynamic_quant(torch.rand(2, 8, device="npu"))
+torch.npu.config.allow_internal_format = False
+torch.npu.set_option({"ACL_PRECISION_MODE": "must_keep_origin_dtype"})
+begin, end = torch.npu.Event(enable_timing=True), torch.npu.Event(enable_timing=True)
+begin.record()
+with torch.npu.stream(torch.npu.Stream()):
+    y, scale = torch_npu.npu_dynamic_quant(torch.rand(2, 8, device="npu"))
+torch.npu.current_stream().synchronize()
+end.record(); end.synchronize()
+assert begin.elapsed_time(end) > 0 and torch.npu.memory_allocated() == 0 and torch.npu.is_bf16_supported()
 assert y.dtype == torch.int8
 model = torch.compile(lambda x: torch_npu.npu_dynamic_quant(x + torch.ones(8, device="npu"))[0],
                       backend=torchair.get_npu_backend(), fullgraph=True, dynamic=True)
@@ -48,7 +56,7 @@ print("fine")
     ("line", "message"),
     [
         ("torch_npu.npu_format_cast", "AttributeError: kvant.npu does not emulate torch_npu.npu_format_cast"),
-        ("torch.npu.Stream()", "AttributeError: kvant.npu does not emulate torch.npu.Stream"),
+        ("torch.npu.mem_get_info()", "AttributeError: kvant.npu does not emulate torch.npu.mem_get_info"),
         ("import torch_npu.contrib", "ModuleNotFoundError: kvant.npu does not emulate torch_npu.contrib"),
         ("from torchair import ge", "ModuleNotFoundError: kvant.npu does not emulate torchair.ge"),
         ("torch.npu.set_device(1)", "ValueError: kvant.npu emulates one device, npu:0, not npu:1"),

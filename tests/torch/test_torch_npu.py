@@ -1,6 +1,7 @@
 """The drop-in: torch_npu's names, signatures, defaults, format codes, result shapes and dtypes."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -82,6 +83,35 @@ def test_quant_scatter(pair: bool) -> None:
     assert_same(args[0], expected)
 
 
+@pytest.mark.parametrize(
+    ("change", "kind", "message"),
+    [
+        (
+            {"self": torch.zeros(2, 4, 8).half()},
+            TypeError,
+            "self is float16, expected int8, float8_e4m3fn, float8_e5m2",
+        ),
+        (
+            {"self": torch.zeros(2, 4, 8).byte()},
+            ValueError,
+            "self is uint8, whose format has to be named: dst_type=290",
+        ),
+        ({"self": None}, TypeError, "self is None, expected a Tensor"),
+        ({"indices": None}, TypeError, "indices is None, expected a Tensor"),
+        ({"indices": [0, 1]}, TypeError, "indices is list, expected a Tensor"),
+        ({"indices": torch.zeros(2, 1).long()}, ValueError, "indices has shape [2, 1], expected [n] or [n, 2]"),
+        ({"indices": torch.tensor(1)}, ValueError, "indices has shape [], expected [n] or [n, 2]"),
+        ({"updates": torch.ones(2, 1, 8, device="meta")}, ValueError, "updates is on meta, but self is on cpu"),
+    ],
+)
+def test_quant_scatter_says_what_is_wrong(change: dict[str, Any], kind: type[Exception], message: str) -> None:
+    cache, indices, updates, scales, _ = scatter()
+    given = {"self": cache, "indices": indices, "updates": updates, "quant_scales": scales, **change}
+    for function in (torch_npu.npu_quant_scatter, torch_npu.npu_quant_scatter_):
+        with pytest.raises(kind, match=re.escape(message)):
+            function(**given)
+
+
 @pytest.mark.parametrize("pair", [False, True])
 def test_scatter_update(pair: bool) -> None:
     _, indices, updates, _, _ = scatter(pair)
@@ -143,7 +173,7 @@ def test_errors_are_kvants() -> None:
         torch_npu.npu_quant_scatter_(cache, torch.tensor([9]), updates, scales)
     with pytest.raises(ValueError, match="reduce is 'add'"):
         torch_npu.npu_quant_scatter(cache, torch.tensor([0]), updates, scales, reduce="add")
-    with pytest.raises(ValueError, match="dst_type is None"):
+    with pytest.raises(ValueError, match="self is uint8, whose format has to be named"):
         torch_npu.npu_quant_scatter(cache.view(torch.uint8), torch.tensor([0]), updates, scales)
 
 

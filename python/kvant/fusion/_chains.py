@@ -56,11 +56,12 @@ class Chain:
 def follow(source: Node, writes: dict[Node, Write], what: str) -> Chain:
     nodes: list[Node] = []
     node, negated = source, False
+    verb = "are" if what.endswith("s") else "is"
     while True:
         users = [user for user in node.users if user.users or user in writes or not _is_idle(user)]
         if len(users) != 1:
             readers = "nothing" if not users else " and ".join(sorted(user.name for user in users))
-            raise NotFusedError(f"{what} should have one reader, a scatter_update, and is read by {readers}")
+            raise NotFusedError(f"{what} should have one reader, a scatter_update, and {verb} read by {readers}")
         (user,) = users
         write = writes.get(user)
         if write is not None and write.updates is node and write.indices is not node:
@@ -68,7 +69,9 @@ def follow(source: Node, writes: dict[Node, Write], what: str) -> Chain:
         if is_neg(user):
             negated = not negated
         elif not user.args or user.args[0] is not node or not (_permutation(user) or _is_reshape(user)):
-            raise NotFusedError(f"{what} is read by {user.name}, which is neither a write nor a view")
+            raise NotFusedError(
+                f"{what} {verb} read by {user.name}, which is no view and no write of kvant's to a cache"
+            )
         nodes.append(user)
         node = user
 

@@ -8,6 +8,7 @@ from torch.export import ExportedProgram
 from torch.export.graph_signature import OutputKind
 from torch.fx import GraphModule
 
+from kvant.fusion import _report
 from kvant.fusion._alias import copy_of, separate
 from kvant.fusion._fuse import Inexact, fuse_graph, fuse_places, permissions
 
@@ -27,10 +28,11 @@ def backend(
     others = dict(options or {})
     inner, inexact = others.pop("backend", "inductor"), others.pop("inexact", ())
     plain = copy_of(gm)
-    if not fuse_graph(gm.graph, inexact=inexact):
-        return _compiled(gm, example_inputs, inner, others, mode)
-    gm.recompile()
-    return separate(plain, _compiled(gm, example_inputs, inner, others, mode))
+    with _report.unless_it_fails():
+        if not fuse_graph(gm.graph, inexact=inexact):
+            return _compiled(gm, example_inputs, inner, others, mode)
+        gm.recompile()
+        return separate(plain, _compiled(gm, example_inputs, inner, others, mode))
 
 
 def _compiled(
@@ -67,6 +69,10 @@ def fuse(program: ExportedProgram, *, inexact: Inexact = ()) -> ExportedProgram:
     >>> [node.name for node in program.graph.nodes if "kvant" in str(node.target)]
     ['dynamic_quant_update_scatter__default']
     """
+    if not isinstance(program, ExportedProgram):
+        raise TypeError(
+            f"fuse: program is {type(program).__name__}, expected an ExportedProgram of torch.export.export"
+        )
     graph = program.graph
     before = list(graph.output_node().args[0])
     specs = program.graph_signature.output_specs

@@ -14,7 +14,7 @@ from kvant.fusion._chains import Builder, Chain, NotFusedError, follow, permutat
 from kvant.fusion._emit import emit, erase, inputs_of
 from kvant.fusion._graph import call_of, name_of, same_shape, tensor
 from kvant.fusion._guards import check_agreement, check_device, check_memory, check_tables
-from kvant.fusion._quants import INTEGERS, Static, check_static, dynamic, is_dynamic, require_zero, result, static
+from kvant.fusion._quants import INTEGERS, check_static, dynamic, is_dynamic, is_static, require_zero, result, static
 from kvant.fusion._swiglu import fuse_swiglu, looks_like_swiglu
 from kvant.fusion._writes import Write, copied_to, of_one_form, writes_of
 
@@ -30,8 +30,10 @@ def fuse_graph(graph: Graph, *, inexact: Inexact = ()) -> int:
         inexact: "swiglu", or names: what may be fused although its last bits differ (docs/FUSION.md).
 
     Raises:
-        ValueError: inexact has another name.
+        ValueError: inexact has another name. TypeError: graph is no graph.
     """
+    if not isinstance(graph, Graph):
+        raise TypeError(f"fuse_graph: graph is {type(graph).__name__}, expected a torch.fx.Graph")
     return fuse_places(graph, permissions(inexact))
 
 
@@ -47,9 +49,8 @@ def fuse_places(graph: Graph, allowed: Collection[str], returned: Collection[Nod
         else:
             count += _try(node, name_of(node), _FUSED, partial(_fuse_dynamic, returned))
     for node in list(graph.nodes):
-        quant = static(node)
-        if quant is not None and _is_written(quant.y, writes_of(list(graph.nodes))):
-            count += _try(node, name_of(node), "quant_scatter_", partial(_fuse_static, quant))
+        if is_static(node) and _is_written(node, writes_of(list(graph.nodes))):
+            count += _try(node, name_of(node), "quant_scatter_", _fuse_static)
     for node in list(graph.nodes):
         if _in_place(node) is not None:
             count += _try(node, f"{name_of(node)} and copy_", f"{name_of(node)}_", _fuse_copy)
@@ -88,7 +89,7 @@ def _fuse_dynamic(returned: Collection[Node], node: Node) -> None:
     for position, name in enumerate(names):
         source = result(node, position)
         if source is None:
-            raise NotFusedError(f"{name} is not used")
+            raise NotFusedError(f"{name} {'are' if name.endswith('s') else 'is'} not used")
         chains.append(follow(source, writes, name))
     if chains[0].negated or chains[1].negated:
         raise NotFusedError("codes or scales are negated")
@@ -170,7 +171,8 @@ def _is_written(node: Node, writes: dict[Node, Write]) -> bool:
     return False
 
 
-def _fuse_static(quant: Static, _node: Node) -> None:
+def _fuse_static(node: Node) -> None:
+    quant = static(node)
     check_static(quant)
     check_device(quant.x, "quant_scatter_")
     chain = follow(quant.y, writes_of(list(quant.y.graph.nodes)), "the codes")

@@ -9,7 +9,7 @@ import torch
 from torch.fx import Node
 
 from kvant.fusion._chains import NotFusedError
-from kvant.fusion._formula import converted, is_call
+from kvant.fusion._formula import FLOATS, converted, is_call
 from kvant.fusion._graph import CONVERT, call_of, equal, name_of, tensor, value
 
 INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
@@ -91,9 +91,24 @@ def require_zero(number: Any) -> None:
         raise NotFusedError(f"dst_type_max is {number}")
 
 
-def static(node: Node) -> Static | None:
+_QUANTIZE = ("kvant.quantize", "npu.npu_quantize")
+
+
+def is_static(node: Node) -> bool:
+    """An operator, or a conversion of what is rounded or clamped to int8, as formulas end with."""
+    call, held = call_of(node), tensor(node)
+    if call is not None and call.name in _QUANTIZE:
+        return True
+    if held is None or held.dtype != torch.int8 or not is_call(node, *CONVERT):
+        return False
+    before = tensor(node.args[0])
+    return before is not None and before.is_floating_point() and is_call(node.args[0], "round", *_LIMITS)
+
+
+def static(node: Node) -> Static:
+    """Of a node that is_static(); raises NotFusedError for formulas that quantize does not compute."""
     call = call_of(node)
-    if call is None or call.name not in ("kvant.quantize", "npu.npu_quantize"):
+    if call is None or call.name not in _QUANTIZE:
         return _formula(node)
     args = call.args
     if call.name == "kvant.quantize":
@@ -126,14 +141,16 @@ def _step(node: Any, kind: str) -> bool:
     return is_call(node, *_NAMES[kind])
 
 
-def _along_rows(t: Any, width: Any) -> bool:
-    """One element or one for each of the last dimension; no number and no scalar, which torch may treat otherwise."""
+def _check_along_rows(t: Any, width: Any) -> None:
+    """One element or one for each of the last dimension; no Python number, which torch may treat otherwise."""
     held = tensor(t)
-    if held is None or held.dtype != torch.float32 or held.dim() == 0:
-        return False
-    return all(equal(size, 1) for size in held.shape[:-1]) and (
-        equal(held.shape[-1], 1) or equal(held.shape[-1], width)
-    )
+    if held is None:
+        raise NotFusedError(f"{getattr(t, 'name', t)} is no tensor")
+    shape = held.shape or [1]
+    rows = all(equal(size, 1) for size in shape[:-1]) and (equal(shape[-1], 1) or equal(shape[-1], width))
+    if held.dtype != torch.float32 or not rows:
+        found = f"{t.name} is {held.dtype} {list(held.shape)}"
+        raise NotFusedError(f"{found}, expected torch.float32, one element or one for each of the last dimension")
 
 
 _LIMITS = {"clamp": ("min", "max"), "clip": ("min", "max"), "clamp_min": ("min",), "clamp_max": ("max",)}
@@ -153,45 +170,54 @@ def _clamped(node: Any) -> tuple[Any, list[Node], dict[str, Any]]:
     return node, nodes, limits
 
 
-def _formula(node: Node) -> Static | None:
+_FORM = "(x / s + z).round().clamp(-128, 127)"
+
+
+def _formula(node: Node) -> Static:
     """(x / s + z).round().clamp(-128, 127).to(torch.int8) in float32, with or without z."""
     result = tensor(node)
-    if result is None or result.dtype != torch.int8 or not is_call(node, *CONVERT):
-        return None
+    assert result is not None
     rounded, clamps, limits = _clamped(node.args[0])
-    if limits != {"min": -128, "max": 127} or not _step(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
-        return None
+    if limits != {"min": -128, "max": 127}:
+        given = f"clamps to {limits.get('min')}..{limits.get('max')}" if limits else "does not end with a clamp"
+        raise NotFusedError(f"it {given}, and only {_FORM} is fused")
+    if not _step(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
+        raise NotFusedError(f"what is clamped is {_called(rounded)}, and only {_FORM} is fused")
     nodes, total = [rounded, *clamps[::-1], node], rounded.args[0]
     zero = None
     if _step(total, "add") and len(total.args) == 2 and not total.kwargs:
         nodes.insert(0, total)
         total, zero = total.args
     if not _step(total, "div") or len(total.args) != 2 or total.kwargs:
-        return None
+        raise NotFusedError(f"what is rounded is {_called(total)}, and only {_FORM} is fused")
     nodes.insert(0, total)
     x, scales = total.args
-    held = tensor(x)
-    if (
-        held is None
-        or held.dtype != torch.float32
-        or held.dim() < 2
-        or held.device.type != "cpu"
-        or result.device != held.device
-    ):
-        return None
-    if not _along_rows(scales, held.shape[-1]) or (zero is not None and not _along_rows(zero, held.shape[-1])):
-        return None
-    if (tensor(total).dim() if tensor(total) is not None else -1) != held.dim():  # type: ignore[union-attr]
-        return None
-    if not all(_has_one_reader(part) for part in nodes[:-1]):
-        return None
-    assert isinstance(x, Node)
-    conversion, held = set[Node](), tensor(x.args[0]) if x.args else None
-    if held is not None and held.dtype != torch.int32 and _has_one_reader(x):
+    held, quotient = tensor(x), tensor(total)
+    if held is None or quotient is None or not isinstance(x, Node):
+        raise NotFusedError(f"{getattr(x, 'name', x)} is no tensor")
+    if held.device.type != "cpu" or result.device != held.device:
+        raise NotFusedError(f"x is on {held.device}, and the formula is fused on the CPU")
+    if held.dim() < 2 or quotient.dim() != held.dim() or result.dim() != held.dim():
+        raise NotFusedError(f"x has shape {list(held.shape)}, its codes {list(result.shape)}")
+    # float16 and bfloat16 become float32 where s has dimensions.
+    if quotient.dtype != torch.float32 or held.dtype not in FLOATS:
+        raise NotFusedError(f"x is {held.dtype} and x / s {quotient.dtype}, and only arithmetic in float32 is fused")
+    _check_along_rows(scales, held.shape[-1])
+    if zero is not None:
+        _check_along_rows(zero, held.shape[-1])
+    for part in nodes[:-1]:
+        if not _has_one_reader(part):
+            raise NotFusedError(f"{part.name} has another reader")
+    conversion, before = set[Node](), tensor(x.args[0]) if x.args else None
+    if before is not None and before.dtype != torch.int32 and _has_one_reader(x):
         x = converted(x, conversion)  # quant_scatter_ converts as well, and reads half as much
     nodes[:0] = conversion
     assert isinstance(scales, Node)
     return Static(node, x, scales, zero if isinstance(zero, Node) else None, 1, -1, 0, False, nodes)
+
+
+def _called(node: Any) -> str:
+    return f"a result of {name_of(node)}" if isinstance(node, Node) else str(node)
 
 
 def _has_one_reader(node: Node) -> bool:

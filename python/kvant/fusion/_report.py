@@ -3,6 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,12 +50,27 @@ class Report:
     def __str__(self) -> str:
         return "\n".join(map(str, self.entries)) or "nothing that can be fused was seen"
 
+    def __repr__(self) -> str:
+        return str(self)
+
 
 _entries: deque[Entry] = deque(maxlen=10_000)
 
 
 def add(entry: Entry) -> None:
     _entries.append(entry)
+
+
+@contextmanager
+def unless_it_fails() -> Iterator[None]:
+    """Forgets what was added inside where an exception ends it: compilers begin anew with one."""
+    before = list(_entries)
+    try:
+        yield
+    except BaseException:
+        _entries.clear()
+        _entries.extend(before)
+        raise
 
 
 def report() -> Report:

@@ -1,6 +1,7 @@
 """torch_npu and torchair as modules, as far as scripts that quantize need them."""
 
 import logging
+import time
 import unittest
 from collections.abc import Callable
 from types import ModuleType
@@ -29,8 +30,67 @@ class Emulated(ModuleType):
 # torch.npu and torch_npu.npu
 
 
+class Options:
+    """Settings of the NPU and its compiler: they change no result, so all are taken, and none does anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        found = Options()
+        self.__dict__[name] = found
+        return found
+
+
 def _nothing(*args: Any, **kwargs: Any) -> None:
     """What tunes, awaits or releases an NPU has nothing to do."""
+
+
+def _synchronize(*args: Any, **kwargs: Any) -> None:  # noqa: ARG001
+    if target().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def _no_bytes(*args: Any, **kwargs: Any) -> int:  # noqa: ARG001
+    return 0
+
+
+class Stream:
+    """One of many names for one stream: nothing on it waits for another."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+    def __enter__(self) -> "Stream":
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        pass
+
+    def query(self) -> bool:
+        return True
+
+    wait_event = wait_stream = _nothing
+    synchronize = _synchronize
+
+
+class Event:
+    """A point in time, when all work before it is done."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        self._seconds = 0.0
+
+    def record(self, stream: Any = None) -> None:  # noqa: ARG002
+        _synchronize()
+        self._seconds = time.perf_counter()
+
+    def elapsed_time(self, end: "Event") -> float:
+        """Milliseconds."""
+        return (end._seconds - self._seconds) * 1e3
+
+    def query(self) -> bool:
+        return True
+
+    synchronize = wait = _nothing
 
 
 def _set_device(device: Any) -> None:
@@ -44,17 +104,31 @@ def _set_device(device: Any) -> None:
 def _npu() -> Emulated:
     return Emulated(
         "torch.npu",
+        Event=Event,
+        Stream=Stream,
+        config=Options(),
         current_device=lambda: 0,
+        current_stream=Stream,
+        default_stream=Stream,
         device_count=lambda: 1,
         empty_cache=_nothing,
         get_device_name=lambda device=None: f"{target()} in the place of an NPU",  # noqa: ARG005
+        init=_nothing,
         is_available=lambda: True,
+        is_bf16_supported=lambda: True,
         is_initialized=lambda: True,
         manual_seed=torch.manual_seed,
         manual_seed_all=torch.manual_seed,
+        max_memory_allocated=_no_bytes,
+        max_memory_reserved=_no_bytes,
+        memory_allocated=_no_bytes,
+        memory_reserved=_no_bytes,
+        reset_peak_memory_stats=_nothing,
         set_compile_mode=_nothing,
         set_device=_set_device,
-        synchronize=_nothing,
+        set_option=_nothing,
+        stream=lambda stream: stream,
+        synchronize=_synchronize,
     )
 
 
@@ -84,17 +158,6 @@ def run_tests() -> None:
 
 
 # torchair
-
-
-class Options:
-    """Settings of the NPU's compiler: they change no result, so all are taken, and none does anything."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        found = Options()
-        self.__dict__[name] = found
-        return found
 
 
 class CompilerConfig(Options):
