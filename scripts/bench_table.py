@@ -65,6 +65,23 @@ def share(run: dict[str, float]) -> str:
     return f"{run['items_per_second'] * 1e-9:.2g} ({run['of_copy'] * 100:.0f} %)"
 
 
+def static(cells: Cells) -> None:
+    """quantize with one scale or one for each column, and dequantize with one for each row or column."""
+    shapes = list(dict.fromkeys(name.split("/")[1] for name in cells if name.startswith("quantize/")))
+    for op, kinds, start in (
+        ("quantize", ("pertensor", "axis=-1"), "quantize/{shape}/float16/{fmt}/{kind}/normal/1"),
+        ("dequantize", ("pertoken", "perchannel"), "dequantize/{shape}/{fmt}/float16/{kind}/normal/1"),
+    ):
+        names = {"INT8": "int8", "INT4": "int4", "FP8 E4M3": "float8_e4m3fn", "HIFLOAT8": "hifloat8"}
+        columns = [(fmt, kind) for fmt in names.values() for kind in kinds]
+        rows = [[s, *(share(cells[start.format(shape=s, fmt=f, kind=k)]) for f, k in columns)] for s in shapes]
+        if op == "quantize":
+            print("## Static scales, and back\n\n`quantize`, float16, normal stores, one thread:\n")
+        else:
+            print("`dequantize` to float16, with offsets, normal stores, one thread:\n")
+        table(["rows x columns", *(head + of for head in names for of in ("", ", per channel"))], rows)
+
+
 def cache(cells: Cells) -> None:
     """Writers and the reader of a cache: the copy is one of the codes alone, to or from the same slots."""
     fused, written, read = "dynamic_quant_update_scatter", "quant_scatter", "dequantize_gather"
@@ -149,6 +166,7 @@ def peers(path: Path) -> None:
 
 cells = {run["name"].split("/iterations:")[0]: run for run in json.loads(Path(sys.argv[1]).read_text())["benchmarks"]}
 dynamic_quant(cells)
+static(cells)
 cache(cells)
 swiglu(cells)
 for name in sys.argv[2:]:
