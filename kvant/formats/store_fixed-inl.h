@@ -67,18 +67,6 @@ struct EvenBytes {
 };
 inline constexpr EvenBytes kEvenBytes;
 
-// Keeps a vector in a register: g++ makes constants from general registers, or broadcasts them, again for each block,
-// which takes as long as a third of its arithmetic.
-template <class V>
-KVANT_INLINE V InRegister(V v) {
-#if HWY_TARGET == HWY_AVX3
-  __asm__("" : "+v"(v.raw));
-#elif HWY_TARGET == HWY_AVX2
-  __asm__("" : "+x"(v.raw));
-#endif
-  return v;
-}
-
 // What blocks have in common.
 template <ElementOrder kOrder>
 struct FixedConstants {

@@ -15,11 +15,11 @@ HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
 
-// The largest lane of each of kShortRowsBatch vectors, without reducing one at a time: vectors are folded to 128 bits,
-// and those are interleaved and folded until a lane is a row.
+// The largest lane of each of kMeasuredTogether vectors, without reducing one at a time: vectors are folded to 128
+// bits, and those are interleaved and folded until a lane is a row.
 template <class T>
 class RowMaxima {
-  static constexpr size_t kRows = kShortRowsBatch;
+  static constexpr size_t kRows = kMeasuredTogether;
   using D = hn::ScalableTag<T>;
 
  public:
@@ -38,7 +38,7 @@ class RowMaxima {
     const hn::CappedTag<T, kRows> d;
     for (size_t g = 0; g < kRows; g += hn::Lanes(d)) {
       hn::Vec<decltype(d)> v[kLanes];
-      KVANT_UNROLL for (size_t i = 0; i < kLanes; ++i) v[i] = hn::Load(d, folded_ + i * kRows + g);
+      KVANT_UNROLL for (size_t i = 0; i < kLanes; ++i) v[i] = Joined(d, folded_ + i * kRows + g);
       KVANT_UNROLL for (size_t half = kLanes / 2; half != 0; half /= 2) {
         KVANT_UNROLL for (size_t i = 0; i < half; ++i) {
           v[i] = hn::Max(hn::InterleaveLower(d, v[i], v[i + half]), hn::InterleaveUpper(d, v[i], v[i + half]));
@@ -60,6 +60,17 @@ class RowMaxima {
     } else {
       (void)d;
       return v;
+    }
+  }
+
+  // 128 bits at a time, as they were stored: a wider load would wait until they are in cache.
+  template <class DV>
+  static KVANT_INLINE hn::Vec<DV> Joined(DV d, const T* from) {
+    if constexpr (hn::MaxLanes(DV()) > kLanes) {
+      const hn::Half<DV> half;
+      return hn::Combine(d, Joined(half, from + hn::Lanes(half)), Joined(half, from));
+    } else {
+      return hn::Load(d, from);
     }
   }
 
@@ -95,46 +106,55 @@ KVANT_INLINE void FetchRow(const ShortRowsArgs& a, int r) {
   Fetch(a.prefetch_y, static_cast<size_t>(r * a.y_stride), CodeBytes<kFormat>(static_cast<size_t>(a.n)), a.flags);
 }
 
+// From row `begin` on, at most kMeasuredTogether.
 template <bool kAsymmetric, class In>
-KVANT_INLINE void MeasureBatch(const ShortRowsArgs& a, BatchRange<In>& range) {
+KVANT_INLINE void MeasureTogether(const ShortRowsArgs& a, int begin, BatchRange<In>& range) {
   using P = Patterns<In, false>;
   using Signed = typename P::Signed;
   using Unsigned = typename P::Unsigned;
-  constexpr auto kMagnitude = static_cast<Unsigned>(~Unsigned{0} >> 1);
   const size_t n = static_cast<size_t>(a.n);
-  const int rows = a.rows;
+  const int rows = HWY_MIN(a.rows - begin, kMeasuredTogether);
   RowMaxima<Signed> signed_rows;
   RowMaxima<Unsigned> unsigned_rows;
-  for (int r = 0; r < kShortRowsBatch; ++r) {
+  for (int r = 0; r < kMeasuredTogether; ++r) {
     typename P::VS s = hn::Zero(typename P::DS());
-    typename P::VU u = hn::Zero(typename P::DU());
+    typename P::VU u = hn::Set(typename P::DU(), static_cast<Unsigned>(~Unsigned{0}));  // as of a row of both signs
     if (HWY_LIKELY(r < rows)) {
-      ScanMaxima<In, false>(RowOfX<In>(a, r), nullptr, n, nullptr, s, u);
+      ScanMaxima<In, false>(RowOfX<In>(a, begin + r), nullptr, n, nullptr, s, u);
     }
     signed_rows.Put(static_cast<size_t>(r), s);
     unsigned_rows.Put(static_cast<size_t>(r), u);
   }
-  HWY_ALIGN Signed most[kShortRowsBatch];
+  Unsigned* const min = range.min + begin;
+  Unsigned* const max = range.max + begin;
+  HWY_ALIGN Signed most[kMeasuredTogether];
   signed_rows.Reduce(most);
-  unsigned_rows.Reduce(range.min);
+  unsigned_rows.Reduce(min);
   if constexpr (kAsymmetric) {
-    bool one_sign = false;
-    for (int r = 0; r < kShortRowsBatch; ++r) {
-      range.max[r] = static_cast<Unsigned>(most[r]);
-      one_sign |= most[r] < 0 || range.min[r] <= kMagnitude;
+    const hn::CappedTag<Signed, kMeasuredTogether> d;
+    auto both_signs = hn::Set(d, Signed{-1});
+    for (size_t r = 0; r < kMeasuredTogether; r += hn::Lanes(d)) {
+      const auto v = hn::Load(d, most + r);
+      hn::Store(hn::BitCast(hn::RebindToUnsigned<decltype(d)>(), v), hn::RebindToUnsigned<decltype(d)>(), max + r);
+      both_signs = hn::And(both_signs, hn::AndNot(v, hn::Load(d, reinterpret_cast<const Signed*>(min + r))));
     }
-    if (HWY_UNLIKELY(one_sign)) {
+    if (HWY_UNLIKELY(!hn::AllTrue(d, hn::Lt(both_signs, hn::Zero(d))))) {
       for (int r = 0; r < rows; ++r) {
-        const PatternRange exact = RangeOfExtremes<In, false>({most[r], range.min[r]}, RowOfX<In>(a, r), nullptr, n);
-        range.min[r] = static_cast<Unsigned>(exact.min);
-        range.max[r] = static_cast<Unsigned>(exact.max);
+        const PatternRange exact = RangeOfExtremes<In, false>({most[r], min[r]}, RowOfX<In>(a, begin + r), nullptr, n);
+        min[r] = static_cast<Unsigned>(exact.min);
+        max[r] = static_cast<Unsigned>(exact.max);
       }
     }
   } else {
-    for (int r = 0; r < kShortRowsBatch; ++r) {
-      range.max[r] = static_cast<Unsigned>(AmaxOfExtremes<In, false>({most[r], range.min[r]}));
+    for (int r = 0; r < kMeasuredTogether; ++r) {
+      max[r] = static_cast<Unsigned>(AmaxOfExtremes<In, false>({most[r], min[r]}));
     }
   }
+}
+
+template <bool kAsymmetric, class In>
+KVANT_INLINE void MeasureBatch(const ShortRowsArgs& a, BatchRange<In>& range) {
+  for (int r = 0; r < a.rows; r += kMeasuredTogether) MeasureTogether<kAsymmetric>(a, r, range);
 }
 
 template <bool kScale>
@@ -156,15 +176,24 @@ KVANT_INLINE hn::Mask<VectorLanes::DF> InRange(const ShortRowsArgs& a, const Pat
   return hn::And(hn::Ge(hn::Add(hn::Div(low, s), offset), least), hn::Le(hn::Add(hn::Div(high, s), offset), most));
 }
 
+// A bit for each lane.
+KVANT_INLINE RowMask RowsOfMask(hn::Mask<VectorLanes::DF> mask) {
+  uint8_t bits[8] = {};
+  hn::StoreMaskBits(VectorLanes::DF(), mask, bits);
+  RowMask word;
+  std::memcpy(&word, bits, sizeof(word));
+  return word;
+}
+
 // Scale, offset and inverse of every row from its extremes; returns the rows that the fast path may encode.
 template <bool kAsymmetric, class In>
-KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, const BatchRange<In>& range,
-                                  float* inverse) {
+KVANT_INLINE RowMask BatchParams(const ShortRowsArgs& a, const PathRule& rule, const BatchRange<In>& range,
+                                 float* inverse) {
   const In* min = reinterpret_cast<const In*>(range.min);
   const In* max = reinterpret_cast<const In*>(range.max);
   const VectorLanes::DF df;
   const size_t N = VectorLanes::N();
-  uint32_t regular = 0;
+  RowMask regular = 0;
   for (size_t i = 0; i < static_cast<size_t>(a.rows); i += N) {
     const F high = VectorLanes::Load(max + i);
     F s;
@@ -186,13 +215,9 @@ KVANT_INLINE uint32_t BatchParams(const ShortRowsArgs& a, const PathRule& rule, 
     if (a.table != DType::kFloat32) fast = hn::And(fast, InRange<kAsymmetric>(a, rule, min + i, high, s, i));
     hn::StoreU(s, df, a.scale + i);
     hn::StoreU(VectorLanes::Div(VectorLanes::Set(1.0f), s), df, inverse + i);
-    uint8_t bits[8] = {};
-    hn::StoreMaskBits(df, fast, bits);
-    uint32_t word;
-    std::memcpy(&word, bits, sizeof(word));
-    regular |= word << i;
+    regular |= RowsOfMask(fast) << i;
   }
-  return regular & ((1u << a.rows) - 1);
+  return regular & AllRows(a.rows);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

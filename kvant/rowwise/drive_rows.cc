@@ -33,18 +33,18 @@ bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t 
       for (int i = 0; i < rows; ++i) *to.At(row + i) = values[i];
     }
   };
-  for (int64_t r = begin; r < end; r += kShortRowsBatch) {
-    const int rows = static_cast<int>(std::min<int64_t>(kShortRowsBatch, end - r));
+  const int batch_rows = RowsOfBatch(plan.columns * x_bytes);
+  for (int64_t r = begin; r < end; r += batch_rows) {
+    const int rows = static_cast<int>(std::min<int64_t>(batch_rows, end - r));
     const char* x = plan.x.data + plan.x.rows.At(r);
-    const char* next = r + kShortRowsBatch < end ? x + kShortRowsBatch * plan.x.rows.step() : nullptr;
-    const char* next_y =
-        next != nullptr && task.asks_for_y() ? plan.y.data + plan.y.rows.At(r + kShortRowsBatch) : nullptr;
-    const uint32_t left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
-                                 reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
-                                 offset, next, task.flags(), next_y});
+    const char* next = r + batch_rows < end ? x + batch_rows * plan.x.rows.step() : nullptr;
+    const char* next_y = next != nullptr && task.asks_for_y() ? plan.y.data + plan.y.rows.At(r + batch_rows) : nullptr;
+    const RowMask left = batch({x, plan.x.rows.step() / x_bytes, plan.columns, rows, plan.d, plan.r,
+                                reinterpret_cast<uint8_t*>(plan.y.data) + plan.y.rows.At(r), plan.y.rows.step(), scale,
+                                offset, next, task.flags(), next_y});
     store(plan.scale, r, rows, scale);
     if (plan.asymmetric) store(plan.offset, r, rows, offset);
-    for (uint32_t rest = left; rest != 0; rest &= rest - 1) {
+    for (RowMask rest = left; rest != 0; rest &= rest - 1) {
       task.EncodeRow(task.MeasureRow(task.At(r + std::countr_zero(rest)), {}), {});
     }
   }

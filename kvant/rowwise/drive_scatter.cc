@@ -74,17 +74,18 @@ class BatchedRows {
         steps_(StepsOf(plan)),
         task_(plan),
         y_bytes_(CodeBytes(plan.format, plan.columns)),
-        param_bytes_(ByteSize(plan.param_dtype)) {}
+        param_bytes_(ByteSize(plan.param_dtype)),
+        batch_rows_(RowsOfBatch(plan.columns * ByteSize(plan.x_dtype))) {}
 
   FpEnv::Mode env() const { return task_.env(); }
 
   void Add(RowAddress at, int64_t rows) {
     while (rows > 0) {
       Batch& batch = batches_[filling_];
-      const int n = static_cast<int>(std::min<int64_t>(rows, kShortRowsBatch - batch.rows));
+      const int n = static_cast<int>(std::min<int64_t>(rows, batch_rows_ - batch.rows));
       if (!asked_) ForEachTable(at, n, Prefetch);
       batch.Append(at, n, steps_);
-      if (batch.rows == kShortRowsBatch) {
+      if (batch.rows == batch_rows_) {
         filling_ ^= 1;
         Encode(batches_[filling_], batch);
       }
@@ -188,10 +189,10 @@ class BatchedRows {
     if (!batch.y_together) args.y_rows = batch.y;
     if (next.rows != 0 && next.x_together) {
       args.prefetch = next.run[0].at.x;
-    } else if (next.rows == kShortRowsBatch) {
+    } else if (next.rows == batch_rows_) {
       args.prefetch_rows = next.x;
     }
-    const uint32_t left = plan_.kernels->short_rows[static_cast<int>(plan_.format)][plan_.asymmetric](args);
+    const RowMask left = plan_.kernels->short_rows[static_cast<int>(plan_.format)][plan_.asymmetric](args);
     if (plan_.negate_offset) {
       for (int r = 0; r < batch.rows; ++r) offset[r] = -offset[r];
     }
@@ -227,6 +228,7 @@ class BatchedRows {
   const RowSteps steps_;
   RowTask<DirectIo> task_;
   const int64_t y_bytes_, param_bytes_;
+  const int batch_rows_;
   Batch batches_[2];
   int filling_ = 0;
   bool asked_ = false;

@@ -3,6 +3,7 @@
 #ifndef KVANT_ROWWISE_KERNELS_H_
 #define KVANT_ROWWISE_KERNELS_H_
 
+#include <algorithm>
 #include <cstdint>
 
 #include "kvant/core/dtype.h"
@@ -54,7 +55,7 @@ struct ShortRowsArgs {
   const void* x;
   int64_t x_stride;  // elements from row to row
   int64_t n;         // elements of a row
-  int rows;          // at most kShortRowsBatch
+  int rows;          // at most RowsOfBatch(n * the size of an element)
   float d, r;
   uint8_t* y;
   int64_t y_stride;      // bytes from row to row
@@ -69,7 +70,19 @@ struct ShortRowsArgs {
   const char* const* prefetch_rows = nullptr;
   DType table = DType::kFloat32;  // scales and offsets are as this dtype keeps them
 };
-inline constexpr int kShortRowsBatch = 16;
+inline constexpr int kShortRowsBatch = 64;
+// Bytes of the elements of a batch, unless it has only the rows that are measured together.
+inline constexpr int64_t kShortRowsBytes = 12 * 1024;
+inline constexpr int kMeasuredTogether = 16;
+// Rows of a batch. What belongs to the rows of one vector takes as long as encoding hundreds of elements, most of it
+// waiting for divisions; those of several vectors overlap.
+constexpr int RowsOfBatch(int64_t row_bytes) {
+  return static_cast<int>(std::clamp<int64_t>(kShortRowsBytes / row_bytes / kMeasuredTogether * kMeasuredTogether,
+                                              kMeasuredTogether, kShortRowsBatch));
+}
+// A bit for each row of a batch.
+using RowMask = uint64_t;
+constexpr RowMask AllRows(int rows) { return ~RowMask{0} >> (kShortRowsBatch - rows); }
 // The batch and a vector beyond it, so that every load and store is whole.
 inline constexpr int kShortRowsRoom = kShortRowsBatch + 64;
 
@@ -115,7 +128,7 @@ struct RowKernels {
   // [format][asymmetric][smooth][path]
   EncodeFunction encode[kNumFormats][2][2][kNumPaths];
   // [format][asymmetric]; returns a mask of the rows it left alone because they are not Regular.
-  uint32_t (*short_rows[kNumFormats][2])(const ShortRowsArgs&);
+  RowMask (*short_rows[kNumFormats][2])(const ShortRowsArgs&);
   // Extends the statistics of n columns by `rows` rows, x_stride elements apart, of x' = x * smooth[row] (null: x).
   void (*min_max_columns)(const void* x, int64_t x_stride, int64_t rows, const float* smooth, int64_t n, int32_t* min,
                           int32_t* max);

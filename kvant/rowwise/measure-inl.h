@@ -98,22 +98,22 @@ KVANT_INLINE void ScanMaxima(const In* x, const float* smooth, size_t n, const v
   const size_t N = P::N();
   auto s0 = P::Load(x, smooth), s1 = s0;
   auto u0 = hn::BitCast(du, s0), u1 = u0;
-  size_t i = 0;
+  size_t i = n < 4 * N ? N : 0;
   for (; i + 4 * N <= n; i += 4 * N) {
     if (prefetch != nullptr) hwy::Prefetch(static_cast<const char*>(prefetch) + i * sizeof(In) / 4);
     const float* sm = kSmooth ? smooth + i : nullptr;
-    const auto a = P::Load(x + i, sm);
-    const auto b = P::Load(x + i + N, kSmooth ? sm + N : nullptr);
-    const auto c = P::Load(x + i + 2 * N, kSmooth ? sm + 2 * N : nullptr);
-    const auto d = P::Load(x + i + 3 * N, kSmooth ? sm + 3 * N : nullptr);
+    const auto a = InRegister(P::Load(x + i, sm));
+    const auto b = InRegister(P::Load(x + i + N, kSmooth ? sm + N : nullptr));
+    const auto c = InRegister(P::Load(x + i + 2 * N, kSmooth ? sm + 2 * N : nullptr));
+    const auto d = InRegister(P::Load(x + i + 3 * N, kSmooth ? sm + 3 * N : nullptr));
     s0 = hn::Max(s0, a);
     s1 = hn::Max(s1, b);
     u0 = hn::Max(u0, hn::BitCast(du, a));
     u1 = hn::Max(u1, hn::BitCast(du, b));
-    s0 = hn::Max(s0, c);
-    s1 = hn::Max(s1, d);
-    u0 = hn::Max(u0, hn::BitCast(du, c));
-    u1 = hn::Max(u1, hn::BitCast(du, d));
+    s0 = InRegister(hn::Max(s0, c));
+    s1 = InRegister(hn::Max(s1, d));
+    u0 = InRegister(hn::Max(u0, hn::BitCast(du, c)));
+    u1 = InRegister(hn::Max(u1, hn::BitCast(du, d)));
   }
   for (; i < n; i += N) {
     const size_t at = i + N <= n ? i : n - N;

@@ -62,7 +62,7 @@ void Encode(const EncodeArgs& a, const RowParams& p) {
 }
 
 // The batch form exists for speed alone: the reference leaves every row to the caller.
-uint32_t ShortRows(const ShortRowsArgs& a) { return (1u << a.rows) - 1; }
+RowMask ShortRows(const ShortRowsArgs& a) { return AllRows(a.rows); }
 
 template <class In>
 void MinMaxColumns(const void* x, int64_t stride, int64_t rows, const float* smooth, int64_t n, int32_t* min,

@@ -10,82 +10,33 @@
 #include <bit>
 #include <cstring>
 
-#include "kvant/rowwise/batch-inl.h"
+#include "kvant/rowwise/contiguous_rows-inl.h"
+#include "kvant/rowwise/cpu_tuning.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
 namespace HWY_NAMESPACE {
 
-// Elements of a batch to codes where rows are whole vectors, one after the other, but fewer than a store is made of:
-// each vector has the parameters of its row.
-template <class In, Format kFormat, bool kAsymmetric>
-struct NarrowRowsEncoder {
-  static constexpr Format kTo = kFormat;
-  static constexpr bool kFixed = false;
-
-  const In* x;
-  const float *scale, *inverse, *offset;
-  size_t rows_per_vector;  // times 2^16, rounded up: j * this / 2^16 is the row of vector j
-
-  template <class L>
-  KVANT_INLINE typename L::I Encode(const In* at, const float*) const {
-    const size_t j = static_cast<size_t>(at - x) / VectorLanes::N();
-    return EncodeFast<kFormat, kAsymmetric, std::is_same_v<In, float>, L>(
-        L::Load(at), 1.0f, Of<L>(scale, j), Of<L>(inverse, j), kAsymmetric ? Of<L>(offset, j) : L::Set(0.0f));
-  }
-
- private:
-  KVANT_INLINE float One(const float* values, size_t j) const { return values[j * rows_per_vector >> 16]; }
-  template <class L>
-  KVANT_INLINE typename L::F Of(const float* values, size_t j) const {
-    if constexpr (std::is_same_v<L, VectorLanes>) {
-      return L::Set(One(values, j));
-    } else {
-      return {VectorLanes::Set(One(values, j)), VectorLanes::Set(One(values, j + 1)),
-              VectorLanes::Set(One(values, j + 2)), VectorLanes::Set(One(values, j + 3))};
-    }
-  }
-};
-
-// Rows below this are encoded by NarrowRowsEncoder: a store, and a vector of patterns.
+// Rows below this are less than a store, or than a vector of patterns.
 template <class In, Format kFormat>
 KVANT_INLINE size_t NarrowBelow() {
   const size_t block = BlockElements<kFormat>(), patterns = Patterns<In, false>::N();
   return block > patterns ? block : patterns;
 }
 
-// Measures and encodes the regular rows; returns the others, whose codes are unspecified. Rows are whole vectors of
-// patterns, they and their codes are contiguous, and there is room for whole stores.
+// ContiguousRows for any n and strides, through a copy where rows are not contiguous, padded with their first element.
 template <class In, Format kFormat, bool kAsymmetric>
-KVANT_INLINE uint32_t NarrowRows(const ShortRowsArgs& a) {
-  const size_t n = static_cast<size_t>(a.n), block = BlockElements<kFormat>();
-  const In* x = static_cast<const In*>(a.x);
-  BatchRange<In> range;
-  MeasureBatch<kAsymmetric>(a, range);
-  HWY_ALIGN float inverse[kShortRowsRoom];
-  const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
-  const size_t vectors = n / VectorLanes::N();
-  const NarrowRowsEncoder<In, kFormat, kAsymmetric> encode{x, a.scale, inverse, a.offset,
-                                                           (size_t{65536} + vectors - 1) / vectors};
-  const size_t total = n * static_cast<size_t>(a.rows);
-  for (size_t i = 0; i < total; i += block) {
-    Fetch(a.prefetch, i * sizeof(In), block * sizeof(In), a.flags);
-    EncodeBlock<false>(encode, NoConstants(encode), x + i, nullptr, a.y + CodeBytes<kFormat>(i), 0);
-  }
-  return ~regular & ((1u << a.rows) - 1);
-}
-
-// The same for any n and strides, through a copy where they are not as above. Rows are padded with their first element.
-template <class In, Format kFormat, bool kAsymmetric>
-HWY_NOINLINE uint32_t CopiedNarrowRows(ShortRowsArgs a) {
+HWY_NOINLINE RowMask CopiedNarrowRows(ShortRowsArgs a) {
   const size_t n = static_cast<size_t>(a.n), unit = Patterns<In, false>::N();
   const size_t padded = (n + unit - 1) / unit * unit, block = BlockElements<kFormat>();
   const size_t total = padded * static_cast<size_t>(a.rows);
-  if (a.x_rows == nullptr && a.y_rows == nullptr && n == padded && a.x_stride == a.n &&
-      a.y_stride == static_cast<int64_t>(CodeBytes<kFormat>(n)) && total % block == 0) {
-    return NarrowRows<In, kFormat, kAsymmetric>(a);
-  }
-  constexpr size_t kRoom = kShortRowsBatch * 8 * hn::MaxLanes(VectorLanes::DF());
+  if (AreContiguous<In, kFormat>(a)) return ContiguousRows<In, kFormat, kAsymmetric>(a);
+  // Rows padded to a vector, or few that are shorter than a block; and the rest of a block.
+  constexpr size_t kMost = 8 * hn::MaxLanes(VectorLanes::DF());
+  constexpr size_t kVector = hn::MaxLanes(VectorLanes::DF()) * sizeof(float);
+  constexpr size_t kRoom =
+      HWY_MAX(HWY_MAX(kShortRowsBatch * kVector, size_t{kShortRowsBytes}) / sizeof(In), kMeasuredTogether * kMost) +
+      kMost;
   HWY_ALIGN In x[kRoom];
   HWY_ALIGN uint8_t y[kRoom];
   const ShortRowsArgs given = a;
@@ -99,7 +50,8 @@ HWY_NOINLINE uint32_t CopiedNarrowRows(ShortRowsArgs a) {
   a.x = x;
   a.x_stride = a.n = static_cast<int64_t>(padded);
   a.y = y;
-  const uint32_t left = NarrowRows<In, kFormat, kAsymmetric>(a);
+  a.flags &= ~kStreamStores;
+  const RowMask left = ContiguousRows<In, kFormat, kAsymmetric>(a);
   for (int r = 0; r < a.rows; ++r) {
     CopyFew(RowOfY(given, r), y + CodeBytes<kFormat>(static_cast<size_t>(r) * padded), CodeBytes<kFormat>(n));
   }
@@ -118,19 +70,19 @@ KVANT_INLINE bool IsOverwritten(const ShortRowsArgs& a, int r) {
 // Encodes those of `rows` that its encoder takes, and returns the others. Rows are at most 64 whole blocks. Nothing is
 // called in the loop, so that constants stay where they are: one by one rows of 128 take a fifth longer.
 template <class Encoder, class In>
-KVANT_INLINE uint32_t FixedRows(const ShortRowsArgs& a, uint32_t rows, const float* inverse) {
+KVANT_INLINE RowMask FixedRows(const ShortRowsArgs& a, RowMask rows, const float* inverse) {
   const size_t n = static_cast<size_t>(a.n), block = BlockElements<Encoder::kTo>();
   const auto encoder = [&](int r) HWY_ATTR {
     return Encoder(RowParams{a.scale[r], Encoder::kHasOffset ? a.offset[r] : 0.0f, inverse[r]});
   };
   BlockConstants<Encoder> constants(encoder(0));
   uint64_t again[kShortRowsBatch];
-  uint32_t left = 0;
+  RowMask left = 0;
   for (int r = 0; r < a.rows; ++r) {
     again[r] = 0;
     const Encoder encode = encoder(r);
     if (HWY_UNLIKELY((rows >> r & 1) == 0 || !encode.Takes())) {
-      left |= rows & (1u << r);
+      left |= rows & (RowMask{1} << r);
       continue;
     }
     FetchRow<In, Encoder::kTo>(a, r);
@@ -155,15 +107,20 @@ KVANT_INLINE uint32_t FixedRows(const ShortRowsArgs& a, uint32_t rows, const flo
 
 // Measures and encodes the regular rows; returns the others.
 template <class In, Format kFormat, bool kAsymmetric>
-uint32_t ShortRows(const ShortRowsArgs& a) {
+RowMask ShortRows(const ShortRowsArgs& a) {
   using Encoder = RowEncoder<In, kFormat, kAsymmetric, false, Path::kFast>;
   const size_t n = static_cast<size_t>(a.n);
   if (n < NarrowBelow<In, kFormat>()) return CopiedNarrowRows<In, kFormat, kAsymmetric>(a);
+#if !HWY_HAVE_SCALABLE
+  if constexpr (Encoder::kFixed) {
+    if (n <= kAsOneRow && AreContiguous<In, kFormat>(a)) return ContiguousRows<In, kFormat, kAsymmetric>(a);
+  }
+#endif
   BatchRange<In> range;
   MeasureBatch<kAsymmetric>(a, range);
   HWY_ALIGN float inverse[kShortRowsRoom];
-  const uint32_t regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
-  const uint32_t irregular = ~regular & ((1u << a.rows) - 1);
+  const RowMask regular = BatchParams<kAsymmetric>(a, PathRule(kFormat, kAsymmetric), range, inverse);
+  const RowMask irregular = ~regular & AllRows(a.rows);
   const auto encode_row = [&](int r) HWY_ATTR {
     // Here and not while measuring: spread out, the requests do not wait for each other (65536x128: 55 to 68 %).
     FetchRow<In, kFormat>(a, r);
@@ -176,7 +133,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
     const auto y = reinterpret_cast<uintptr_t>(a.y) | static_cast<uintptr_t>(a.y_stride);
     const bool aligned = (a.flags & kStreamStores) == 0 || (a.y_rows == nullptr && y % CodeBytes<kFormat>(block) == 0);
     if (n % block == 0 && n <= 64 * block && aligned) {
-      for (uint32_t left = FixedRows<Encoder, In>(a, regular, inverse); left != 0; left &= left - 1) {
+      for (RowMask left = FixedRows<Encoder, In>(a, regular, inverse); left != 0; left &= left - 1) {
         const int r = std::countr_zero(left);
         if (!IsOverwritten(a, r)) encode_row(r);
       }
@@ -184,7 +141,7 @@ uint32_t ShortRows(const ShortRowsArgs& a) {
     }
   }
 #endif
-  for (uint32_t rest = regular; rest != 0; rest &= rest - 1) encode_row(std::countr_zero(rest));
+  for (RowMask rest = regular; rest != 0; rest &= rest - 1) encode_row(std::countr_zero(rest));
   return irregular;
 }
 

@@ -3,6 +3,7 @@
 // is the wrong code.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -25,10 +26,10 @@ using testing::Uniform;
 class DynamicQuantTies : public ::testing::TestWithParam<Format> {};
 
 // A row for every power of two: its largest element is D times the scale, its smallest, when asymmetric, D - R times,
-// so that the scale is this one exactly; the others are ties. All are shifted by as many steps, which the offset
-// undoes.
+// so that the scale is this one exactly; the others are ties: all of them, or `columns` in all. All are shifted by as
+// many steps, which the offset undoes.
 RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mode, double dst_type_max, Rng& rng,
-                        int64_t shift_up_to = 1000) {
+                        int64_t shift_up_to = 1000, size_t columns = 0) {
   RowwiseProblem p;
   p.format = format;
   p.symmetric = symmetric;
@@ -42,7 +43,13 @@ RowwiseProblem MakeTies(Format format, DType dtype, bool symmetric, QuantMode mo
     if (tie < d && tie > least) ties.push_back(tie);
   }
   if (ties.size() % 2 != 0) ties.push_back(0);
-  for (size_t i = 0; ties.size() < 160; ++i) ties.push_back(ties[i]);  // shorter rows are encoded by other code
+  if (columns != 0) {
+    std::shuffle(ties.begin() + 2, ties.end(), rng);
+    for (size_t i = 2; ties.size() < columns; ++i) ties.push_back(ties[i]);
+    ties.resize(columns);
+  } else {
+    for (size_t i = 0; ties.size() < 160; ++i) ties.push_back(ties[i]);  // shorter rows are encoded by other code
+  }
   const auto n = static_cast<int64_t>(ties.size());
   const int64_t step = SlowMachine() ? 23 : 1, sets = 2 * (278 / step);
   const bool channels = mode == QuantMode::kPerChannel;
@@ -78,12 +85,30 @@ TEST_P(DynamicQuantTies, AtEveryScale) {
   }
 }
 
+// Rows that are encoded many at a time. INT8 and INT4 take no quotients as long as offsets are small, and a batch has
+// rows whose offsets are not.
+TEST_P(DynamicQuantTies, OfShortRows) {
+  Rng rng(4);
+  for (const DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    for (const size_t columns : {16, 32, 48, 64, 128}) {
+      for (const int64_t shift : {0, 45, 1000}) {
+        RowwiseProblem p = MakeTies(GetParam(), dtype, false, QuantMode::kPerToken, 0, rng, shift, columns);
+        ASSERT_EQ(CheckOnEachTarget(p), "") << columns;
+      }
+      RowwiseProblem p = MakeTies(GetParam(), dtype, true, QuantMode::kPerToken, 0, rng, 0, columns);
+      ASSERT_EQ(CheckOnEachTarget(p), "") << columns;
+    }
+  }
+}
+
 // Elements a hair above or below a tie, where one unit of the quotient decides.
 TEST_P(DynamicQuantTies, AHairBesideThem) {
   Rng rng(3);
   for (const bool symmetric : {true, false}) {
     for (int round = 0; round < (SlowMachine() ? 1 : 8); ++round) {
-      RowwiseProblem p = MakeTies(GetParam(), DType::kFloat32, symmetric, QuantMode::kPerToken, 0, rng, 4000);
+      const size_t columns = round % 2 == 0 ? 0 : size_t{32} << Uniform(rng, 0, 1);
+      RowwiseProblem p = MakeTies(GetParam(), DType::kFloat32, symmetric, QuantMode::kPerToken, 0, rng,
+                                  columns == 0 ? 4000 : 45, columns);
       std::vector<float> values = p.x.Floats();
       const auto n = static_cast<size_t>(p.x.shape().back());
       for (size_t i = 0; i < values.size(); ++i) {
