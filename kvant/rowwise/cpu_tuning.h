@@ -2,7 +2,6 @@
 #ifndef KVANT_ROWWISE_CPU_TUNING_H_
 #define KVANT_ROWWISE_CPU_TUNING_H_
 
-#include <cstddef>
 #include <cstdint>
 
 namespace kvant {
@@ -18,7 +17,7 @@ inline constexpr int64_t kShortRow = 1024;
 // Contiguous rows of a batch up to here are encoded as one row: INT8 of 64 elements 1.25 times as fast as row by row.
 // Of 128 it depends on the clock, which an Ice Lake lowers by a sixth for code that dense: 0.92 times, or 1.12 times
 // where another thread shares the core.
-inline constexpr size_t kAsOneRow = 64;
+inline constexpr int64_t kAsOneRow = 64;
 // Rows up to here are measured one ahead of the row that is encoded; two longer ones would not stay in a 2 MB L2.
 inline constexpr int64_t kPipelinedRowBytes = 256 * 1024;
 // Inputs of this many bytes are not in L2 when their turn comes.

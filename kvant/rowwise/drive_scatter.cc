@@ -75,20 +75,20 @@ class BatchedRows {
         task_(plan),
         y_bytes_(CodeBytes(plan.format, plan.columns)),
         param_bytes_(ByteSize(plan.param_dtype)),
-        batch_rows_(RowsOfBatch(plan.columns * ByteSize(plan.x_dtype))) {}
+        batch_rows_(RowsOfBatch(plan.columns * ByteSize(plan.x_dtype))),
+        as_one_(plan.columns <= kAsOneRow) {}
 
   FpEnv::Mode env() const { return task_.env(); }
 
   void Add(RowAddress at, int64_t rows) {
+    if (as_one_ && batches_[filling_].rows >= kMeasuredTogether && !batches_[filling_].Continues(at, steps_))
+      EncodeOlder();
     while (rows > 0) {
       Batch& batch = batches_[filling_];
       const int n = static_cast<int>(std::min<int64_t>(rows, batch_rows_ - batch.rows));
       if (!asked_) ForEachTable(at, n, Prefetch);
       batch.Append(at, n, steps_);
-      if (batch.rows == batch_rows_) {
-        filling_ ^= 1;
-        Encode(batches_[filling_], batch);
-      }
+      if (batch.rows == batch_rows_) EncodeOlder();
       rows -= n;
       if (rows > 0) Advance(steps_, n, &at);
     }
@@ -124,13 +124,18 @@ class BatchedRows {
     const char* x[kShortRowsBatch];
     char* y[kShortRowsBatch];
 
+    bool ContinuesX(const RowAddress& at, const RowSteps& steps) const { return at.x == run[0].at.x + rows * steps.x; }
+    bool ContinuesY(const RowAddress& at, const RowSteps& steps) const { return at.y == run[0].at.y + rows * steps.y; }
+    bool Continues(const RowAddress& at, const RowSteps& steps) const {
+      return x_together && y_together && ContinuesX(at, steps) && ContinuesY(at, steps);
+    }
+
     void Append(const RowAddress& at, int n, const RowSteps& steps) {
-      const RowAddress& head = run[0].at;
       if (runs == 0) {
         x_together = y_together = true;
       } else {
-        Join(at.x == head.x + rows * steps.x, steps.x, head.x, x, &x_together);
-        Join(at.y == head.y + rows * steps.y, steps.y, head.y, y, &y_together);
+        Join(ContinuesX(at, steps), steps.x, run[0].at.x, x, &x_together);
+        Join(ContinuesY(at, steps), steps.y, run[0].at.y, y, &y_together);
       }
       if (!x_together) List(at.x, n, steps.x, x + rows);
       if (!y_together) List(at.y, n, steps.y, y + rows);
@@ -167,6 +172,11 @@ class BatchedRows {
     for (; n > 0; --n, at += step) {
       PrefetchLines<PrefetchFor::kWrite>(at, static_cast<size_t>(bytes));
     }
+  }
+
+  void EncodeOlder() {
+    filling_ ^= 1;
+    Encode(batches_[filling_], batches_[filling_ ^ 1]);
   }
 
   void Encode(Batch& batch, const Batch& next) {
@@ -229,6 +239,7 @@ class BatchedRows {
   RowTask<DirectIo> task_;
   const int64_t y_bytes_, param_bytes_;
   const int batch_rows_;
+  const bool as_one_;  // worth a batch of fewer rows, where they follow one another
   Batch batches_[2];
   int filling_ = 0;
   bool asked_ = false;

@@ -113,7 +113,7 @@ RowMask ShortRows(const ShortRowsArgs& a) {
   if (n < NarrowBelow<In, kFormat>()) return CopiedNarrowRows<In, kFormat, kAsymmetric>(a);
 #if !HWY_HAVE_SCALABLE
   if constexpr (Encoder::kFixed) {
-    if (n <= kAsOneRow && AreContiguous<In, kFormat>(a)) return ContiguousRows<In, kFormat, kAsymmetric>(a);
+    if (a.n <= kAsOneRow && AreContiguous<In, kFormat>(a)) return ContiguousRows<In, kFormat, kAsymmetric>(a);
   }
 #endif
   BatchRange<In> range;
