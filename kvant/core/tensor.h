@@ -19,11 +19,12 @@ enum class Device : uint8_t { kCpu, kCuda };
 
 #if defined(__GNUC__) && !defined(__clang__)
 #pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ does not see that the extents below `rank` are set
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // g++ does not see that the extents below `rank` are set,
+#pragma GCC diagnostic ignored "-Warray-bounds"         // nor that there are as many
 #endif
 // Copies the first `rank` of these, one by one where they are few: compilers make a string instruction of a loop, which
 // is slow to start, and a wide load of what was just stored in parts has to wait for it.
-inline void CopyExtents(int rank, const int64_t (&from)[kMaxRank], int64_t (&to)[kMaxRank]) {
+inline void CopyExtents(int rank, const int64_t* from, int64_t* to) {
   switch (rank) {
     case 4:
       to[3] = from[3];
@@ -53,11 +54,9 @@ class ConstTensorView {
   ConstTensorView() {}  // NOLINT(modernize-use-equals-default): keeps {} from clearing the unused extents
   ConstTensorView(const void* data, DType dtype, std::span<const int64_t> shape, std::span<const int64_t> strides)
       : data_(data), rank_(static_cast<int>(shape.size())), dtype_(dtype) {
-    const size_t n = std::min<size_t>({shape.size(), strides.size(), kMaxRank});
-    for (size_t d = 0; d < n; ++d) {
-      shape_[d] = shape[d];
-      strides_[d] = strides[d];
-    }
+    const auto n = static_cast<int>(std::min<size_t>({shape.size(), strides.size(), kMaxRank}));
+    CopyExtents(n, shape.data(), shape_);
+    CopyExtents(n, strides.data(), strides_);
   }
   // Row-major, without gaps.
   ConstTensorView(const void* data, DType dtype, std::span<const int64_t> shape)
@@ -141,6 +140,15 @@ struct TensorSpec {
   DType dtype = DType::kFloat32;
   int rank = 0;
   int64_t shape[kMaxRank];
+
+  TensorSpec() {}  // NOLINT(modernize-use-equals-default): keeps {} from clearing the unused extents
+  TensorSpec(const TensorSpec& o) : dtype(o.dtype), rank(o.rank) { CopyExtents(rank, o.shape, shape); }
+  TensorSpec& operator=(const TensorSpec& o) {
+    dtype = o.dtype;
+    rank = o.rank;
+    CopyExtents(rank, o.shape, shape);
+    return *this;
+  }
 
   std::span<const int64_t> dims() const { return {shape, static_cast<size_t>(rank)}; }
   int64_t elements() const {

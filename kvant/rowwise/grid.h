@@ -25,6 +25,14 @@ struct Grid {
   int rank = 0;
   Dim dims[kMaxRank + 2];
 
+  Grid() {}  // NOLINT(modernize-use-equals-default): keeps {} from clearing the unused dimensions
+  Grid(const Grid& o) { *this = o; }
+  Grid& operator=(const Grid& o) {
+    rank = o.rank;
+    for (int d = 0; d < rank; ++d) dims[d] = o.dims[d];
+    return *this;
+  }
+
   // Adds a dimension inside those there are.
   void Add(const Dim& dim) { dims[rank++] = dim; }
 

@@ -10,7 +10,7 @@ constexpr float kZero = 0;
 
 // A tensor of zeros shaped like `t`.
 ConstTensorView ZerosLike(const ConstTensorView& t) {
-  constexpr int64_t kStill[kMaxRank] = {};
+  static constexpr int64_t kStill[kMaxRank] = {};
   return {&kZero, t.dtype(), t.shape(), std::span<const int64_t>(kStill, static_cast<size_t>(t.rank()))};
 }
 
