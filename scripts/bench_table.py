@@ -65,6 +65,18 @@ def share(run: dict[str, float]) -> str:
     return f"{run['items_per_second'] * 1e-9:.2g} ({run['of_copy'] * 100:.0f} %)"
 
 
+def groups(cells: Cells) -> None:
+    """dynamic_quant with a scale for each group of a row."""
+    rows = []
+    for shape in ("16x4096", "4096x4096"):
+        for dtype in ("float16", "bfloat16", "float32"):
+            starts = [f"dynamic_quant/{shape}/{dtype}/{fmt}/asymmetric/normal/1" for fmt in ("int8", "int4")]
+            runs = [cells[f"{start}/group{n}"] for start in starts for n in (128, 64, 32)]
+            rows.append([shape, dtype, *map(share, runs)])
+    print("## Groups\n\nAsymmetric, normal stores, one thread; the copy writes scales and offsets too:\n")
+    table(["rows x columns", "dtype", *(f"{fmt}, groups of {n}" for fmt in ("INT8", "INT4") for n in (128, 64, 32))], rows)
+
+
 def static(cells: Cells) -> None:
     """quantize with one scale or one for each column, and dequantize with one for each row or column."""
     shapes = list(dict.fromkeys(name.split("/")[1] for name in cells if name.startswith("quantize/")))
@@ -166,6 +178,7 @@ def peers(path: Path) -> None:
 
 cells = {run["name"].split("/iterations:")[0]: run for run in json.loads(Path(sys.argv[1]).read_text())["benchmarks"]}
 dynamic_quant(cells)
+groups(cells)
 static(cells)
 cache(cells)
 swiglu(cells)

@@ -19,6 +19,7 @@ struct Case {
   Stores stores;
   int threads;  // 0: the default pool
   float subnormal_share = 0;
+  int64_t group_size = 0;
 };
 
 void Fill(const Case& c, char* to) {
@@ -36,16 +37,25 @@ void Fill(const Case& c, char* to) {
 
 void Run(benchmark::State& state, const Case& c) {
   const int64_t elements = c.rows * c.columns;
-  const bench::Memory x(elements * ByteSize(c.dtype)), y(elements * Info(c.format).bits / 8);
+  const int64_t params = c.rows * (c.group_size == 0 ? 1 : c.columns / c.group_size);
+  const int64_t codes = CodeBytes(c.format, elements), param_bytes = params * 4;
+  // Scales and offsets of groups are as many bytes as codes are; those of whole rows are next to nothing.
+  const bool counts = c.group_size != 0;
+  const bench::Memory x(elements * ByteSize(c.dtype)), y(codes + (counts ? 2 * param_bytes : 0));
   Fill(c, x.data());
-  std::vector<float> scale(c.rows), offset(c.rows);
+  std::vector<float> apart(counts ? 0 : 2 * params);
+  float* const scale = counts ? reinterpret_cast<float*>(y.data() + codes) : apart.data();
+  const auto shape = [&] {
+    return counts ? std::vector<int64_t>{c.rows, c.columns / c.group_size} : std::vector<int64_t>{c.rows};
+  }();
   DynamicQuantArgs args;
   args.x = ConstTensorView(x.data(), c.dtype, {c.rows, c.columns});
   args.dst_type = c.format;
   args.symmetric = c.symmetric;
   args.y = TensorView(y.data(), StorageType(c.format), {c.rows, c.columns * Info(c.format).bits / 8});
-  args.scale = TensorView(scale.data(), DType::kFloat32, {c.rows});
-  if (!c.symmetric) args.offset = TensorView(offset.data(), DType::kFloat32, {c.rows});
+  args.group_size = c.group_size;
+  args.scale = TensorView(scale, DType::kFloat32, shape);
+  if (!c.symmetric) args.offset = TensorView(scale + params, DType::kFloat32, shape);
   ExecOptions exec;
   if (c.threads == 1) exec.parallel = &SerialFor();
   exec.stores = c.stores;
@@ -58,10 +68,12 @@ void Run(benchmark::State& state, const Case& c) {
 }
 
 void Add(const Case& c) {
-  const std::string name =
-      fmt::format("dynamic_quant/{}x{}/{}/{}/{}/{}/{}{}", c.rows, c.columns, Name(c.dtype), Name(c.format),
+  std::string name =
+      fmt::format("dynamic_quant/{}x{}/{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.dtype), Name(c.format),
                   c.symmetric ? "symmetric" : "asymmetric", c.stores == Stores::kStreaming ? "streaming" : "normal",
-                  c.threads == 1 ? "1" : "threads", c.subnormal_share > 0 ? "/subnormals" : "");
+                  c.threads == 1 ? "1" : "threads");
+  if (c.subnormal_share > 0) name += "/subnormals";
+  if (c.group_size != 0) name += fmt::format("/group{}", c.group_size);
   bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 
@@ -81,6 +93,15 @@ const bool registered = [] {
           Add({rows, columns, dtype, to.format, to.symmetric, stores, 1});
         }
         if (rows * columns > 32) Add({rows, columns, dtype, to.format, to.symmetric, Stores::kNormal, 0});
+      }
+    }
+  }
+  for (const int64_t rows : {16, 4096}) {
+    for (const DType dtype : {DType::kFloat16, DType::kBFloat16, DType::kFloat32}) {
+      for (const Format format : {Format::kInt8, Format::kInt4}) {
+        for (const int64_t group_size : {32, 64, 128}) {
+          Add({rows, 4096, dtype, format, false, Stores::kNormal, 1, 0, group_size});
+        }
       }
     }
   }
