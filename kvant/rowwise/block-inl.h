@@ -144,6 +144,16 @@ struct StoreConstants : FixedConstants<Encoder::kOrder> {
   KVANT_INLINE StoreConstants()
       : FixedConstants<Encoder::kOrder>(Encoder::kNearTie << (16 - FixedPoint<kBits>::kFractionBits),
                                         kBits == 8 ? 0x80 : 0) {}
+
+  // Elements in the encoder's order.
+  template <class In>
+  KVANT_INLINE QuadLanes::F Load(const In* x) const {
+    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
+      return QuadLanes::LoadPairs(x, upper);
+    } else {
+      return QuadLanes::Load(x);
+    }
+  }
 };
 
 template <class Encoder>
@@ -163,7 +173,7 @@ struct EncoderConstants : StoreConstants<Encoder> {
   template <class In>
   KVANT_INLINE QuadLanes::I Encode(const In* x, const float* smooth) const {
     if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
-      return Encode(QuadLanes::LoadPairs(x, this->upper));
+      return Encode(this->Load(x));
     } else {
       return Encode(Encoder::template LoadScaled<QuadLanes>(x, smooth));
     }

@@ -131,22 +131,15 @@ struct EncoderConstants<FixedColumnEncoder<In, kFormat, kShared>>
 
   KVANT_INLINE L::I Encode(const In* at, const float*) const {
     if constexpr (kShared) {
-      return Encode(Load(at), {shared_inverse, shared_inverse, shared_inverse, shared_inverse},
+      return Encode(this->Load(at), {shared_inverse, shared_inverse, shared_inverse, shared_inverse},
                     {start, start, start, start});
     } else {
       const size_t i = static_cast<size_t>(at - x);
-      return Encode(Load(at), L::Load(inverse + i), L::Add(L::Load(offset + i), {start, start, start, start}));
+      return Encode(this->Load(at), L::Load(inverse + i), L::Add(L::Load(offset + i), {start, start, start, start}));
     }
   }
 
  private:
-  KVANT_INLINE L::F Load(const In* at) const {
-    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
-      return L::LoadPairs(at, this->upper);
-    } else {
-      return L::Load(at);
-    }
-  }
   KVANT_INLINE L::I Encode(L::F v, L::F by, L::F from) const {
     const L::F sum = L::MulAdd(v, by, from);
     return L::Bits(L::Min(L::Max(sum, {least, least, least, least}), {most, most, most, most}));

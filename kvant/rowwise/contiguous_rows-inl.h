@@ -79,11 +79,7 @@ struct EncoderConstants<FixedContiguousEncoder<In, kFormat, kAsymmetric>>
   KVANT_INLINE L::I Encode(const In* at, const float*) const {
     const L::F inverse = encode.rows.template Of<L>(encode.rows.inverse, at);
     const L::F from = kAsymmetric ? encode.rows.template Of<L>(encode.start, at) : L::F{start, start, start, start};
-    if constexpr (Encoder::kOrder == ElementOrder::kPairs) {
-      return FixedCodes<L>(L::LoadPairs(at, this->upper), inverse, from);
-    } else {
-      return FixedCodes<L>(L::Load(at), inverse, from);
-    }
+    return FixedCodes<L>(this->Load(at), inverse, from);
   }
 };
 

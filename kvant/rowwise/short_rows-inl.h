@@ -31,12 +31,12 @@ HWY_NOINLINE RowMask CopiedNarrowRows(ShortRowsArgs a) {
   const size_t padded = (n + unit - 1) / unit * unit, block = BlockElements<kFormat>();
   const size_t total = padded * static_cast<size_t>(a.rows);
   if (AreContiguous<In, kFormat>(a)) return ContiguousRows<In, kFormat, kAsymmetric>(a);
-  // Rows padded to a vector, or few that are shorter than a block; and the rest of a block.
+  // The bytes of a batch and up to a vector more for each row, or few rows that are less than a block; and the rest of
+  // a block.
   constexpr size_t kMost = 8 * hn::MaxLanes(VectorLanes::DF());
   constexpr size_t kVector = hn::MaxLanes(VectorLanes::DF()) * sizeof(float);
   constexpr size_t kRoom =
-      HWY_MAX(HWY_MAX(kShortRowsBatch * kVector, size_t{kShortRowsBytes}) / sizeof(In), kMeasuredTogether * kMost) +
-      kMost;
+      HWY_MAX((kShortRowsBytes + kShortRowsBatch * kVector) / sizeof(In), kMeasuredTogether * kMost) + kMost;
   HWY_ALIGN In x[kRoom];
   HWY_ALIGN uint8_t y[kRoom];
   const ShortRowsArgs given = a;
