@@ -40,7 +40,7 @@ struct RowEncoder {
   // Fixed only: what encodes the blocks and rows that this one leaves alone, by quotients.
   using Other = RowEncoder<In, kFormat, kAsymmetric, kSmooth, Path::kFastTiny>;
 
-  static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  static constexpr int kBits = Info(kFormat).bits;
   static constexpr bool kHasOffset = kAsymmetric;
   static constexpr int32_t kNearTie = kNear<kAsymmetric>;
   static constexpr ElementOrder kOrder =

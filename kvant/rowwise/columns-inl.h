@@ -98,7 +98,7 @@ template <class In, Format kFormat, bool kShared>
 struct FixedColumnEncoder {
   static constexpr Format kTo = kFormat;
   static constexpr bool kFixed = true;
-  static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  static constexpr int kBits = Info(kFormat).bits;
   static constexpr int32_t kNearTie = kNear<true>;
   static constexpr ElementOrder kOrder =
       kShared && std::is_same_v<In, BFloat16> ? ElementOrder::kPairs : ElementOrder::kVectors;

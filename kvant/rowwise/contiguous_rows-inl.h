@@ -54,7 +54,7 @@ template <class In, Format kFormat, bool kAsymmetric>
 struct FixedContiguousEncoder {
   static constexpr Format kTo = kFormat;
   static constexpr bool kFixed = true;
-  static constexpr int kBits = kFormat == Format::kInt4 ? 4 : 8;
+  static constexpr int kBits = Info(kFormat).bits;
   static constexpr int32_t kNearTie = kNear<kAsymmetric>;
   static constexpr ElementOrder kOrder = std::is_same_v<In, BFloat16> ? ElementOrder::kPairs : ElementOrder::kVectors;
   using Other = ContiguousEncoder<In, kFormat, kAsymmetric>;

@@ -15,8 +15,8 @@ inline constexpr int64_t kStreamingBytes = 8 * 1024 * 1024;
 // Rows up to here are measured and encoded in batches; longer ones amortize the divisions of their parameters alone.
 inline constexpr int64_t kShortRow = 1024;
 // Contiguous rows of a batch up to here are encoded as one row: INT8 of 64 elements 1.25 times as fast as row by row.
-// Of 128 it depends on the clock, which an Ice Lake lowers by a sixth for code that dense: 0.92 times, or 1.12 times
-// where another thread shares the core.
+// Of 128 it depends on the clock, which an Ice Lake lowers by about a sixth for code that dense: 0.92 times, or 1.12
+// times where another thread shares the core.
 inline constexpr int64_t kAsOneRow = 64;
 // Rows up to here are measured one ahead of the row that is encoded; two longer ones would not stay in a 2 MB L2.
 inline constexpr int64_t kPipelinedRowBytes = 256 * 1024;

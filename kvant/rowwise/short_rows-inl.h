@@ -61,6 +61,7 @@ HWY_NOINLINE RowMask CopiedNarrowRows(ShortRowsArgs a) {
 #if !HWY_HAVE_SCALABLE
 // Whether a later row has the same destination; what it says is to be kept.
 KVANT_INLINE bool IsOverwritten(const ShortRowsArgs& a, int r) {
+  if (a.y_rows == nullptr && a.y_stride != 0) return false;
   for (int later = r + 1; later < a.rows; ++later) {
     if (RowOfY(a, later) == RowOfY(a, r)) return true;
   }

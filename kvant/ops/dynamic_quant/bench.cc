@@ -39,7 +39,7 @@ void Run(benchmark::State& state, const Case& c) {
   const int64_t elements = c.rows * c.columns;
   const int64_t params = c.rows * (c.group_size == 0 ? 1 : c.columns / c.group_size);
   const int64_t codes = CodeBytes(c.format, elements), param_bytes = params * 4;
-  // Scales and offsets of groups are as many bytes as codes are; those of whole rows are next to nothing.
+  // Scales and offsets of groups of 32 are half as many bytes as INT4 codes; those of whole rows are next to nothing.
   const bool counts = c.group_size != 0;
   const bench::Memory x(elements * ByteSize(c.dtype)), y(codes + (counts ? 2 * param_bytes : 0));
   Fill(c, x.data());
