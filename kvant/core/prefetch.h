@@ -15,7 +15,12 @@ enum class PrefetchFor : uint8_t { kRead, kReadFromL2, kWrite };
 template <PrefetchFor kFor = PrefetchFor::kRead>
 KVANT_INLINE void PrefetchLines(const void* at, size_t bytes) {
   constexpr int kWrites = kFor == PrefetchFor::kWrite, kLocality = kFor == PrefetchFor::kReadFromL2 ? 2 : 3;
-  for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(static_cast<const char*>(at) + b, kWrites, kLocality);
+  const auto ask = [at](size_t b) { __builtin_prefetch(static_cast<const char*>(at) + b, kWrites, kLocality); };
+  size_t b = 0;
+  for (; b + 256 <= bytes; b += 256) {
+    KVANT_UNROLL for (size_t i = 0; i < 256; i += 64) ask(b + i);
+  }
+  for (; b < bytes; b += 64) ask(b);
 }
 
 // A line of each of its pages: that begins to look up where the page is, which requests for L2 would wait for (rows in

@@ -1,5 +1,7 @@
 #include "kvant/core/scatter_index.h"
 
+#include <bit>
+
 namespace kvant {
 namespace {
 
@@ -20,7 +22,10 @@ ScatterIndex::ScatterIndex(const ConstTensorView& indices, const ScatterGeometry
       policy_(policy),
       starts_(static_cast<uint64_t>(geometry.positions - geometry.length) + 1),
       slots_(Slots(geometry.firsts, geometry.positions)),
-      geometry_(geometry) {}
+      geometry_(geometry) {
+  const auto positions = static_cast<uint64_t>(geometry.positions);
+  if (std::has_single_bit(positions)) shift_ = std::countr_zero(positions);
+}
 
 Status ScatterIndex::Check(std::string_view op, ScatterFacts* facts) const {
   ScatterFacts found;

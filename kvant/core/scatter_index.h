@@ -52,7 +52,8 @@ class ScatterIndex {
     switch (geometry_.mode) {
       case IndexMode::kSlot:
         if (static_cast<uint64_t>(value) >= slots_) return false;
-        *place = {value / geometry_.positions, value % geometry_.positions};
+        *place = shift_ >= 0 ? ScatterPlace{value >> shift_, value & (geometry_.positions - 1)}
+                             : ScatterPlace{value / geometry_.positions, value % geometry_.positions};
         return true;
       case IndexMode::kPair:
         *place = {value, Load(i * stride_ + component_stride_)};
@@ -106,6 +107,7 @@ class ScatterIndex {
   IndexPolicy policy_ = IndexPolicy::kError;
   uint64_t starts_ = 0;  // how many starts are legal, from 0 on
   uint64_t slots_ = 0;   // likewise, or 2^63 if there are more
+  int shift_ = -1;       // not negative: positions are 2 to the power of this
   ScatterGeometry geometry_;
 };
 
@@ -137,30 +139,25 @@ class ScatterCut {
   // Calls f(i, place, begin, end) for the units [begin, end) of update i that belong to `task`, with i ascending.
   template <class Function>
   void ForEach(int task, const Function& f) const {
-    ScatterPlace place;
-    if (by_place_) {
-      for (int64_t i = 0; i < index_.geometry().updates; ++i) {
-        if (Takes(task, i, &place)) f(i, place, int64_t{0}, units_);
-      }
-      return;
-    }
-    const int64_t begin = Begin(task), end = Begin(task + 1);
-    int64_t i = units_ == 0 ? 0 : begin / units_, first = units_ == 0 ? 0 : begin % units_;
-    for (int64_t left = end - begin; left > 0; ++i, first = 0) {
+    if (units_ == 0) return;
+    const int64_t begin = Begin(task);
+    int64_t i = begin / units_, first = begin % units_;
+    for (int64_t left = End(task) - begin; left > 0; ++i, first = 0) {
       const int64_t last = std::min(first + left, units_);
-      if (index_.Decode(i, &place)) f(i, place, first, last);
+      ScatterPlace place;
+      if (Takes(task, i, &place)) f(i, place, first, last);
       left -= last - first;
     }
   }
 
   // The update after the last one that `task` may have a part of.
-  int64_t EndOf(int task) const {
-    return by_place_ || units_ == 0 ? index_.geometry().updates : (Begin(task + 1) + units_ - 1) / units_;
-  }
+  int64_t EndOf(int task) const { return units_ == 0 ? 0 : (End(task) + units_ - 1) / units_; }
 
  private:
-  // The first unit of a task, where tasks have ranges.
-  int64_t Begin(int task) const {
+  // The units that a task looks at.
+  int64_t Begin(int task) const { return by_place_ ? 0 : Share(task); }
+  int64_t End(int task) const { return by_place_ ? Share(tasks_) : Share(task + 1); }
+  int64_t Share(int task) const {
     const int64_t all = index_.geometry().updates * units_;
     return all / tasks_ * task + all % tasks_ * task / tasks_;
   }

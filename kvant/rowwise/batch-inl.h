@@ -166,14 +166,23 @@ KVANT_INLINE F KeptInTable(F v, DType table) {
   return kScale ? ScaleKeptIn16Bits<VectorLanes, true>(v) : KeptIn16Bits<VectorLanes, true>(v);
 }
 
-// Whether codes stay in range with kept parameters: RowTask::PathOf.
-template <bool kAsymmetric, class In>
-KVANT_INLINE hn::Mask<VectorLanes::DF> InRange(const ShortRowsArgs& a, const PathRule& rule, const In* min, F high, F s,
-                                               size_t i) {
-  const F low = kAsymmetric ? VectorLanes::Load(min) : hn::Neg(high);
-  const F offset = kAsymmetric ? VectorLanes::Load(a.offset + i) : VectorLanes::Set(0.0f);
+// The bits of numbers that a table of 16 bits can keep.
+KVANT_INLINE void StoreKept(F v, DType table, uint16_t* to) {
+  const hn::Rebind<uint16_t, VectorLanes::DF> d16;
+  if (table == DType::kFloat16) {
+    hn::StoreU(hn::BitCast(d16, hn::DemoteTo(hn::Rebind<hwy::float16_t, VectorLanes::DF>(), v)), d16, to);
+  } else {
+    hn::StoreU(hn::DemoteTo(d16, VectorLanes::Shr<16>(hn::BitCast(VectorLanes::DI(), v))), d16, to);
+  }
+}
+
+// Whether codes stay in range with kept parameters: RowTask::PathOf. A product with the inverse is within 2^-4 of the
+// quotient where the sum may be in range (both are below 2^19, as |offset| <= kOffsetUpTo): less than the slack leaves.
+KVANT_INLINE hn::Mask<VectorLanes::DF> InRange(const ShortRowsArgs& a, const PathRule& rule, F low, F high, F inverse,
+                                               F offset) {
   const F least = VectorLanes::Set(a.d - a.r - rule.slack), most = VectorLanes::Set(a.d + rule.slack);
-  return hn::And(hn::Ge(hn::Add(hn::Div(low, s), offset), least), hn::Le(hn::Add(hn::Div(high, s), offset), most));
+  return hn::And(hn::Ge(hn::Add(hn::Mul(low, inverse), offset), least),
+                 hn::Le(hn::Add(hn::Mul(high, inverse), offset), most));
 }
 
 // A bit for each lane.
@@ -195,26 +204,28 @@ KVANT_INLINE RowMask BatchParams(const ShortRowsArgs& a, const PathRule& rule, c
   const size_t N = VectorLanes::N();
   RowMask regular = 0;
   for (size_t i = 0; i < static_cast<size_t>(a.rows); i += N) {
-    const F high = VectorLanes::Load(max + i);
-    F s;
-    if constexpr (kAsymmetric) {
-      s = AsymmetricScale<VectorLanes>(VectorLanes::Load(min + i), high, VectorLanes::Set(a.r));
-    } else {
-      s = SymmetricScale<VectorLanes>(high, VectorLanes::Set(a.d));
-    }
+    const F high = VectorLanes::Load(max + i), low = kAsymmetric ? VectorLanes::Load(min + i) : hn::Neg(high);
+    F s = kAsymmetric ? AsymmetricScale<VectorLanes>(low, high, VectorLanes::Set(a.r))
+                      : SymmetricScale<VectorLanes>(high, VectorLanes::Set(a.d));
     s = KeptInTable<true>(s, a.table);
+    const F inverted = VectorLanes::Div(VectorLanes::Set(1.0f), s);
+    hn::StoreU(s, df, a.scale + i);
+    hn::StoreU(inverted, df, inverse + i);
     // Comparisons with a NaN are false, so it is not regular.
     auto fast = hn::And(hn::Ge(s, VectorLanes::Set(rule.fast_from)), hn::Le(s, VectorLanes::Set(rule.kScaleUpTo)));
+    F offset = VectorLanes::Set(0.0f);
     if constexpr (kAsymmetric) {
-      const F offset = KeptInTable<false>(AsymmetricOffset<VectorLanes>(high, s, VectorLanes::Set(a.d)), a.table);
+      offset = KeptInTable<false>(AsymmetricOffset<VectorLanes>(high, s, VectorLanes::Set(a.d)), a.table);
+      hn::StoreU(offset, df, a.offset + i);
       const F magnitude = hn::Abs(offset);
       fast = hn::And(fast, hn::And(hn::Ge(magnitude, VectorLanes::Set(rule.offset_from)),
                                    hn::Le(magnitude, VectorLanes::Set(rule.kOffsetUpTo))));
-      hn::StoreU(offset, df, a.offset + i);
     }
-    if (a.table != DType::kFloat32) fast = hn::And(fast, InRange<kAsymmetric>(a, rule, min + i, high, s, i));
-    hn::StoreU(s, df, a.scale + i);
-    hn::StoreU(VectorLanes::Div(VectorLanes::Set(1.0f), s), df, inverse + i);
+    if (HWY_UNLIKELY(a.table != DType::kFloat32)) {
+      fast = hn::And(fast, InRange(a, rule, low, high, inverted, offset));
+      StoreKept(s, a.table, a.kept_scale + i);
+      if (kAsymmetric) StoreKept(offset, a.table, a.kept_offset + i);
+    }
     regular |= RowsOfMask(fast) << i;
   }
   return regular & AllRows(a.rows);

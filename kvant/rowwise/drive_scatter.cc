@@ -1,34 +1,12 @@
 #include "kvant/rowwise/drive_scatter.h"
 
 #include <algorithm>
-#include <bit>
 #include <cstdlib>
-#include <cstring>
 
-#include "kvant/core/prefetch.h"
-#include "kvant/rowwise/cpu_tuning.h"
-#include "kvant/rowwise/row_task.h"
+#include "kvant/rowwise/batched_rows.h"
 
 namespace kvant {
 namespace {
-
-// How far consecutive rows of one update are apart, in bytes.
-struct RowSteps {
-  int64_t x, y, scale, offset;
-};
-
-RowSteps StepsOf(const RowwisePlan& plan) {
-  const RowScatter& to = *plan.scatter;
-  return {plan.x.rows.step(), to.y.inner.step(), to.scale.inner.step(), to.offset.inner.step()};
-}
-
-void Advance(const RowSteps& by, int64_t rows, RowAddress* at) {
-  at->row += rows;
-  at->x += by.x * rows;
-  at->y += by.y * rows;
-  at->scale += by.scale * rows;
-  at->offset += by.offset * rows;
-}
 
 // Rows one by one, each measured while the one before it waits to be encoded.
 template <class Io>
@@ -62,187 +40,33 @@ class SingleRows {
   bool waits_ = false;
 };
 
-// Short rows, a batch at a time. One batch is filled while the one before it waits, because a destination may be
-// anywhere: it is asked for when its row is added.
-class BatchedRows {
+// Where the first rows of updates are, in members of its own, so that they can be kept in registers.
+class UpdateStarts {
  public:
-  static bool Takes(const RowwisePlan& plan) {
-    return DirectIo::Takes(plan) && plan.columns > 0 && plan.columns <= kShortRow;
-  }
-  explicit BatchedRows(const RowwisePlan& plan)
-      : plan_(plan),
-        steps_(StepsOf(plan)),
-        task_(plan),
-        y_bytes_(CodeBytes(plan.format, plan.columns)),
-        param_bytes_(ByteSize(plan.param_dtype)),
-        batch_rows_(RowsOfBatch(plan.columns * ByteSize(plan.x_dtype))),
-        as_one_(plan.columns <= kAsOneRow) {}
+  explicit UpdateStarts(const RowwisePlan& plan)
+      : x_(plan.x.data),
+        x_step_(plan.x.rows.step()),
+        rows_(plan.scatter->rows_per_update),
+        y_(plan.scatter->y),
+        scale_(plan.scatter->scale),
+        offset_(plan.scatter->offset) {}
 
-  FpEnv::Mode env() const { return task_.env(); }
-
-  void Add(RowAddress at, int64_t rows) {
-    if (as_one_ && batches_[filling_].rows >= kMeasuredTogether && !batches_[filling_].Continues(at, steps_))
-      EncodeOlder();
-    while (rows > 0) {
-      Batch& batch = batches_[filling_];
-      const int n = static_cast<int>(std::min<int64_t>(rows, batch_rows_ - batch.rows));
-      if (!asked_) ForEachTable(at, n, Prefetch);
-      batch.Append(at, n, steps_);
-      if (batch.rows == batch_rows_) EncodeOlder();
-      rows -= n;
-      if (rows > 0) Advance(steps_, n, &at);
-    }
-  }
-
-  // Asks for memory that rows will be written to; from then on Add() does not.
-  void Ask(const RowAddress& at, int64_t rows) {
-    asked_ = true;
-    ForEachTable(at, rows, [](char* first, int64_t n, int64_t bytes, int64_t step) {
-      // A read: on a Zen 4, prefetches of pages that it has no translation of changed nothing.
-      asm volatile("" : : "r"(*static_cast<const volatile char*>(first)));
-      Prefetch(first, n, bytes, step);
-    });
-  }
-
-  void Finish() {
-    Encode(batches_[filling_ ^ 1], batches_[filling_]);
-    Encode(batches_[filling_], batches_[filling_ ^ 1]);
+  // For x whose rows are all a step apart.
+  RowAddress At(int64_t update, const ScatterPlace& place) const {
+    const int64_t row = update * rows_;
+    return {row, x_ + row * x_step_, y_.At(place), scale_.At(place), offset_.At(place)};
   }
 
  private:
-  // Rows of one update, one after the other.
-  struct Run {
-    int first;  // row of the batch
-    int rows;
-    RowAddress at;
+  struct Table {
+    char* data;
+    int64_t first_stride, axis_stride;
+    explicit Table(const ScatterTable& t) : data(t.data), first_stride(t.first_stride), axis_stride(t.axis_stride) {}
+    char* At(const ScatterPlace& place) const { return data + place.first * first_stride + place.start * axis_stride; }
   };
-  struct Batch {
-    int rows = 0;
-    int runs = 0;
-    bool x_together, y_together;  // all rows are a step apart; else x and y have their addresses
-    Run run[kShortRowsBatch];
-    const char* x[kShortRowsBatch];
-    char* y[kShortRowsBatch];
-
-    bool ContinuesX(const RowAddress& at, const RowSteps& steps) const { return at.x == run[0].at.x + rows * steps.x; }
-    bool ContinuesY(const RowAddress& at, const RowSteps& steps) const { return at.y == run[0].at.y + rows * steps.y; }
-    bool Continues(const RowAddress& at, const RowSteps& steps) const {
-      return x_together && y_together && ContinuesX(at, steps) && ContinuesY(at, steps);
-    }
-
-    void Append(const RowAddress& at, int n, const RowSteps& steps) {
-      if (runs == 0) {
-        x_together = y_together = true;
-      } else {
-        Join(ContinuesX(at, steps), steps.x, run[0].at.x, x, &x_together);
-        Join(ContinuesY(at, steps), steps.y, run[0].at.y, y, &y_together);
-      }
-      if (!x_together) List(at.x, n, steps.x, x + rows);
-      if (!y_together) List(at.y, n, steps.y, y + rows);
-      run[runs++] = {rows, n, at};
-      rows += n;
-    }
-
-   private:
-    template <class P>
-    static void List(P at, int n, int64_t step, P* rows_at) {
-      for (int r = 0; r < n; ++r, at += step) rows_at[r] = at;
-    }
-    // The first run that is elsewhere: those before it need their addresses too.
-    template <class P>
-    void Join(bool continues, int64_t step, P first, P* rows_at, bool* together) const {
-      if (continues || !*together) return;
-      *together = false;
-      List(first, rows, step, rows_at);
-    }
-  };
-
-  // Calls f(first, n, bytes, step) for n pieces of codes, of scales and of offsets, `step` bytes apart.
-  template <class Function>
-  void ForEachTable(const RowAddress& at, int64_t n, const Function& f) const {
-    f(at.y, n, y_bytes_, steps_.y);
-    f(at.scale, n, param_bytes_, steps_.scale);
-    if (plan_.asymmetric) f(at.offset, n, param_bytes_, steps_.offset);
-  }
-  static void Prefetch(const char* at, int64_t n, int64_t bytes, int64_t step) {
-    if (step == bytes) {
-      bytes *= n;
-      n = 1;
-    }
-    for (; n > 0; --n, at += step) {
-      PrefetchLines<PrefetchFor::kWrite>(at, static_cast<size_t>(bytes));
-    }
-  }
-
-  void EncodeOlder() {
-    filling_ ^= 1;
-    Encode(batches_[filling_], batches_[filling_ ^ 1]);
-  }
-
-  void Encode(Batch& batch, const Batch& next) {
-    if (batch.rows == 0) return;
-    float scale[kShortRowsRoom], offset[kShortRowsRoom];
-    ShortRowsArgs args{};
-    args.n = plan_.columns;
-    args.rows = batch.rows;
-    args.d = plan_.d;
-    args.r = plan_.r;
-    args.scale = scale;
-    args.offset = offset;
-    args.table = plan_.param_dtype;
-    args.flags = plan_.kernels->flags;
-    args.x = batch.run[0].at.x;
-    args.x_stride = steps_.x / ByteSize(plan_.x_dtype);
-    args.y = reinterpret_cast<uint8_t*>(batch.run[0].at.y);
-    args.y_stride = steps_.y;
-    if (!batch.x_together) args.x_rows = batch.x;
-    if (!batch.y_together) args.y_rows = batch.y;
-    if (next.rows != 0 && next.x_together) {
-      args.prefetch = next.run[0].at.x;
-    } else if (next.rows == batch_rows_) {
-      args.prefetch_rows = next.x;
-    }
-    const RowMask left = plan_.kernels->short_rows[static_cast<int>(plan_.format)][plan_.asymmetric](args);
-    if (plan_.negate_offset) {
-      for (int r = 0; r < batch.rows; ++r) offset[r] = -offset[r];
-    }
-    const int done = left == 0 ? batch.rows : std::countr_zero(left);
-    for (int i = 0; i < batch.runs; ++i) {
-      Run& run = batch.run[i];
-      const int n = std::clamp(done - run.first, 0, run.rows);
-      Store(scale + run.first, n, steps_.scale, run.at.scale);
-      if (plan_.asymmetric) Store(offset + run.first, n, steps_.offset, run.at.offset);
-      // From the first row on that the batch left alone, in order: a later one may have the same destination.
-      if (n == run.rows) continue;
-      Advance(steps_, n, &run.at);
-      for (int r = n; r < run.rows; ++r, Advance(steps_, 1, &run.at)) {
-        task_.EncodeRow(task_.MeasureRow(run.at, {}), {});
-      }
-    }
-    batch.rows = batch.runs = 0;
-  }
-
-  void Store(const float* values, int n, int64_t step, char* to) const {
-    if (plan_.param_dtype == DType::kFloat32) {
-      int i = 0;
-      if (step == sizeof(float)) {
-        for (; i + 4 <= n; i += 4) std::memcpy(to + i * step, values + i, 4 * sizeof(float));
-      }
-      for (; i < n; ++i) std::memcpy(to + i * step, values + i, sizeof(float));
-    } else {
-      for (int i = 0; i < n; ++i) task_.Put(to + i * step, values[i]);
-    }
-  }
-
-  const RowwisePlan& plan_;
-  const RowSteps steps_;
-  RowTask<DirectIo> task_;
-  const int64_t y_bytes_, param_bytes_;
-  const int batch_rows_;
-  const bool as_one_;  // worth a batch of fewer rows, where they follow one another
-  Batch batches_[2];
-  int filling_ = 0;
-  bool asked_ = false;
+  const char* x_;
+  int64_t x_step_, rows_;
+  Table y_, scale_, offset_;
 };
 
 template <class Rows>
@@ -252,6 +76,8 @@ void DriveScatter(const RowwisePlan& plan, int task) {
   const FpEnv env(rows.env());
   const RowMap *x = &plan.x.rows, *y = &to.y.inner, *scale = &to.scale.inner, *offset = &to.offset.inner;
   const bool regular = x->regular() && y->regular() && scale->regular() && offset->regular();
+  const UpdateStarts starts(plan);
+  const RowSteps steps = StepsOf(plan);
   const auto at = [&](int64_t update, const ScatterPlace& place, int64_t j) -> RowAddress {
     const int64_t row = update * to.rows_per_update + j;
     return {row, plan.x.data + x->At(row), to.y.At(place, j), to.scale.At(place, j), to.offset.At(place, j)};
@@ -269,8 +95,13 @@ void DriveScatter(const RowwisePlan& plan, int task) {
         if (to.cut.Takes(task, next, &there)) rows.Ask(at(next, there, 0), asked);
       }
     }
-    const int64_t at_once = regular ? end - begin : 1;
-    for (int64_t j = begin; j < end; j += at_once) rows.Add(at(update, place, j), at_once);
+    if (!regular) {
+      for (int64_t j = begin; j < end; ++j) rows.Add(at(update, place, j), 1);
+      return;
+    }
+    RowAddress first = starts.At(update, place);
+    if (begin != 0) Advance(steps, begin, &first);
+    rows.Add(first, end - begin);
   });
   rows.Finish();
 }

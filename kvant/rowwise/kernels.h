@@ -1,5 +1,5 @@
 // What a backend provides for row-wise operators: small functions over contiguous elements, in tables indexed by dtype
-// and format. They assume and never check, allocate or spread; driver.cc walks tensors with them.
+// and format. They assume and never check, allocate or spread; drive_*.cc walk tensors with them.
 #ifndef KVANT_ROWWISE_KERNELS_H_
 #define KVANT_ROWWISE_KERNELS_H_
 
@@ -68,7 +68,9 @@ struct ShortRowsArgs {
   const char* const* x_rows = nullptr;
   char* const* y_rows = nullptr;
   const char* const* prefetch_rows = nullptr;
-  DType table = DType::kFloat32;  // scales and offsets are as this dtype keeps them
+  DType table = DType::kFloat32;   // scales and offsets are as this dtype keeps them
+  uint16_t* kept_scale = nullptr;  // [kShortRowsRoom]: their bits, where it has 16
+  uint16_t* kept_offset = nullptr;
 };
 inline constexpr int kShortRowsBatch = 64;
 // Bytes of the elements of a batch, unless it has only the rows that are measured together.
@@ -116,8 +118,8 @@ using EncodeFunction = void (*)(const EncodeArgs&, const RowParams&);
 using EncodeColumnsFunction = void (*)(const EncodeColumnsArgs&);
 
 struct RowKernels {
-  // Whether to run kFast, kFastTiny and short_rows with subnormals flushed to zero (fp16 input without smooth scales
-  // has none). The reference computes them.
+  // Whether to run kFast, kFastTiny and short_rows with subnormals flushed to zero, without smooth scales (and fp16
+  // input has none). The reference computes them.
   bool flush_subnormals;
   uint32_t flags;  // for every call
   // Of n >= 1 elements x' = x * smooth (smooth null: x). `prefetch` is null, or n elements that will be measured next:
@@ -127,7 +129,7 @@ struct RowKernels {
   int32_t (*amax)(const void* x, const float* smooth, int64_t n, const void* prefetch);
   // [format][asymmetric][smooth][path]
   EncodeFunction encode[kNumFormats][2][2][kNumPaths];
-  // [format][asymmetric]; returns a mask of the rows it left alone because they are not Regular.
+  // [format][asymmetric]; returns a mask of the rows it left alone because they are not regular (regular.h).
   RowMask (*short_rows[kNumFormats][2])(const ShortRowsArgs&);
   // Extends the statistics of n columns by `rows` rows, x_stride elements apart, of x' = x * smooth[row] (null: x).
   void (*min_max_columns)(const void* x, int64_t x_stride, int64_t rows, const float* smooth, int64_t n, int32_t* min,
