@@ -1,10 +1,9 @@
 #include "kvant/c_api.h"
 
-#include <algorithm>
 #include <cstddef>
-#include <iterator>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "kvant/c_api_args.h"
 #include "kvant/c_api_call.h"
@@ -47,13 +46,7 @@ static_assert(sizeof(kvant_unpack_int4_args) == offsetof(kvant_unpack_int4_args,
 thread_local std::string last_error;
 thread_local const char* fixed_error = nullptr;
 
-constexpr const char* kTargetNames[] = {
-#define KVANT_ROW(id, name) name,
-    KVANT_TARGET_LIST(KVANT_ROW)
-#undef KVANT_ROW
-};
-
-const char* NameOf(Target target) { return kTargetNames[static_cast<int>(target)]; }
+const char* NameOf(Target target) { return Name(target).data(); }  // of a literal
 
 }  // namespace
 
@@ -93,11 +86,7 @@ kvant_status kvant_infer_dynamic_quant(const kvant_dynamic_quant_args* args, kva
         KVANT_RETURN_IF_ERROR(InferDynamicQuant(a, &outputs));
         Store(outputs.y, y);
         Store(outputs.scale, scale);
-        if (a.symmetric) {
-          StoreAbsent(offset);
-        } else {
-          Store(outputs.offset, offset);
-        }
+        Store(outputs.offset, offset);
         return {};
       },
       &A::y, &A::scale, &A::offset);
@@ -190,11 +179,13 @@ const char* kvant_last_error(void) { return fixed_error != nullptr ? fixed_error
 const char* kvant_version(void) { return KVANT_VERSION_STRING; }
 
 const char* const* kvant_supported_targets(void) {
-  static const struct Names {
-    const char* list[std::size(kTargetNames) + 1] = {};
-    Names() { std::transform(SupportedTargets().begin(), SupportedTargets().end(), list, NameOf); }
-  } names;
-  return names.list;
+  static const std::vector<const char*> names = [] {
+    std::vector<const char*> list;
+    for (const Target target : SupportedTargets()) list.push_back(NameOf(target));
+    list.push_back(nullptr);
+    return list;
+  }();
+  return names.data();
 }
 
 const char* kvant_active_target(void) {

@@ -72,7 +72,7 @@ typedef struct kvant_dynamic_quant_args {
   int32_t symmetric;  // 0 or 1
   kvant_quant_mode quant_mode;
   int64_t group_size;      // per token, INT8 and INT4: elements per scale, a divisor of H; 0: the whole row
-  double dst_type_max;     // HIFLOAT8: D, at most 32768; 0 means 32768
+  double dst_type_max;     // HIFLOAT8: D, 1e-6 to 32768; 0, or less than 1e-6, means 32768
   const DLTensor* y;       // result: codes, x.shape; INT4 as uint8 [..., H/2] or int32 [..., H/8]
   const DLTensor* scale;   // result: float32, shape by quant_mode
   const DLTensor* offset;  // result: float32, shape of scale; NULL when symmetric
@@ -168,9 +168,9 @@ KVANT_API kvant_status kvant_infer_quantize_with_params(const kvant_quantize_wit
 // x.shape[axis], axis outside x, a round_mode that dst_type does not have, an odd H for INT4, y overlapping an input.
 typedef struct kvant_quantize_args {
   size_t struct_size;
-  const DLTensor* x;            // float16 | bfloat16 | float32, rank >= 1, any strides
-  const DLTensor* scales;       // float32 | bfloat16 | float16: x.shape[axis] elements in any shape, or one
-  const DLTensor* zero_points;  // optional, int32 | float32 | bfloat16 | float16: as many as scales, or one
+  const DLTensor* x;                  // float16 | bfloat16 | float32, rank >= 1, any strides
+  const DLTensor* quant_scales;       // float32 | bfloat16 | float16: x.shape[axis] elements in any shape, or one
+  const DLTensor* quant_zero_points;  // optional, int32 | float32 | bfloat16 | float16: likewise
   kvant_format dst_type;
   int32_t axis;                 // KVANT_QUANTIZE_ARGS_INIT sets -1, the last dimension
   int32_t reciprocal_scale;     // 0 or 1
@@ -243,7 +243,8 @@ KVANT_API const char* kvant_version(void);
 KVANT_API const char* const* kvant_supported_targets(void);
 
 // The one in use: the best, or what kvant_set_target or the environment variable KVANT_TARGET chose. NULL if that
-// variable names something that this build or CPU does not have; then every operator fails with KVANT_UNAVAILABLE.
+// variable names something that this build or CPU does not have; then every operator that computes fails with
+// KVANT_UNAVAILABLE.
 KVANT_API const char* kvant_active_target(void);
 
 // Chooses one for all later calls of the process; "auto" undoes it. KVANT_UNAVAILABLE: the name is not supported.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "kvant/core/version.h"
+#include "kvant/rowwise/rules.h"
 
 namespace kvant::c_api {
 namespace {
@@ -55,22 +56,15 @@ std::string TypeText(DLDataType t) {
   return text;
 }
 
-// "[2, 3]"
-std::string DimsText(std::span<const int64_t> dims) {
-  std::string text;
-  for (const int64_t extent : dims) text += fmt::format("{}{}", text.empty() ? "[" : ", ", extent);
-  return text + "]";
-}
-
 // Whether the numbers of elements and the distances between them fit in 64 bits, with room to add some up. Extents of 1
-// do not count, strides of a tensor without elements neither.
-bool Fits(const DLTensor& t, int64_t element_bytes, bool empty) {
+// do not count.
+bool Fits(const DLTensor& t, int64_t element_bytes) {
   constexpr int64_t kLimit = int64_t{1} << 56;
   int64_t bytes = element_bytes, span = element_bytes;
   for (int d = 0; d < t.ndim; ++d) {
     if (t.shape[d] <= 1) continue;
     if (__builtin_mul_overflow(bytes, t.shape[d], &bytes) || bytes > kLimit) return false;
-    if (t.strides == nullptr || empty) continue;
+    if (t.strides == nullptr) continue;
     int64_t step = 0;
     if (__builtin_mul_overflow(t.strides[d], (t.shape[d] - 1) * element_bytes, &step)) return false;
     if (step < -kLimit || step > kLimit) return false;
@@ -105,10 +99,10 @@ void ArgReader::CheckSize(std::string_view prefix, size_t size, size_t known, co
   }
 }
 
-int32_t ArgReader::CheckChoice(std::string_view name, int32_t value, int32_t last) {
-  if (value >= 0 && value <= last) return value;
-  Fail(Status::InvalidValue(fmt::format("{}: {} is {}, expected 0 to {}", op_, name, value, last)));
-  return 0;
+int32_t ArgReader::CheckChoice(std::string_view name, int32_t value, int32_t first, int32_t last) {
+  if (value >= first && value <= last) return value;
+  Fail(Status::InvalidValue(fmt::format("{}: {} is {}, expected {} to {}", op_, name, value, first, last)));
+  return first;
 }
 
 DType ArgReader::Type(std::string_view name, DLDataType t) {
@@ -149,15 +143,15 @@ TensorView ArgReader::Tensor(std::string_view name, const DLTensor* t) {
 
   const std::span<const int64_t> shape(t->shape, static_cast<size_t>(t->ndim));
   const bool empty = std::any_of(shape.begin(), shape.end(), [](int64_t extent) { return extent <= 0; });
-  if (!Fits(*t, ByteSize(dtype), empty)) {
+  if (!empty && !Fits(*t, ByteSize(dtype))) {
     return invalid(fmt::format("has shape {}: counts and distances of elements above 2^56 bytes are not supported",
-                               DimsText(shape)));
+                               ShapeText(shape)));
   }
   char* data = static_cast<char*>(t->data);
   if (data != nullptr) data += t->byte_offset;
   if (!empty && reinterpret_cast<uintptr_t>(data) % static_cast<uintptr_t>(ByteSize(dtype)) != 0) {
-    return invalid(
-        fmt::format("is not aligned: the address of a {} is a multiple of {}", Name(dtype), ByteSize(dtype)));
+    return invalid(fmt::format("is not aligned: its address is {}, expected a multiple of {}, the size of {}",
+                               static_cast<void*>(data), ByteSize(dtype), Name(dtype)));
   }
   const auto there = [this](TensorView view) {
     view.set_device(device_);
@@ -265,8 +259,8 @@ QuantizeWithParamsArgs Convert(ArgReader& read, const kvant_quantize_with_params
 
 QuantizeArgs Convert(ArgReader& read, const kvant_quantize_args& a) {
   return {.x = read.Tensor("x", a.x),
-          .scales = read.Tensor("scales", a.scales),
-          .zero_points = read.Tensor("zero_points", a.zero_points),
+          .quant_scales = read.Tensor("quant_scales", a.quant_scales),
+          .quant_zero_points = read.Tensor("quant_zero_points", a.quant_zero_points),
           .dst_type = ReadFormat(read, a.dst_type),
           .axis = a.axis,
           .reciprocal_scale = read.Choice("reciprocal_scale", a.reciprocal_scale, true),

@@ -35,10 +35,10 @@ class ArgReader {
   TensorView Tensor(std::string_view name, const DLTensor* t);
   DType Type(std::string_view name, DLDataType t);
 
-  // One of the enumerators 0..last.
+  // One of the enumerators first..last.
   template <class Enum>
-  Enum Choice(std::string_view name, int32_t value, Enum last) {
-    return static_cast<Enum>(CheckChoice(name, value, static_cast<int32_t>(last)));
+  Enum Choice(std::string_view name, int32_t value, Enum last, Enum first = Enum{}) {
+    return static_cast<Enum>(CheckChoice(name, value, static_cast<int32_t>(first), static_cast<int32_t>(last)));
   }
 
   // Fails if there is such a tensor: `why` says why there is not.
@@ -57,7 +57,7 @@ class ArgReader {
   void Fail(Status status);
   void FailNull();
   void CheckSize(std::string_view prefix, size_t size, size_t known, const void* args);
-  int32_t CheckChoice(std::string_view name, int32_t value, int32_t last);
+  int32_t CheckChoice(std::string_view name, int32_t value, int32_t first, int32_t last);
 
   std::string_view op_;
   Device device_;

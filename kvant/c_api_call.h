@@ -66,16 +66,11 @@ kvant_status CallInfer(std::string_view op, const Args* args, Infer infer, Resul
 inline void Store(const TensorSpec& spec, kvant_tensor_spec* out) {
   if (out == nullptr) return;
   *out = {};
-  out->dtype = ToDLPack(spec.dtype);
   out->ndim = spec.rank;
+  if (spec.rank < 0) return;  // there is none
+  out->dtype = ToDLPack(spec.dtype);
   std::copy_n(spec.shape, spec.rank, out->shape);
   out->bytes = spec.bytes();
-}
-
-inline void StoreAbsent(kvant_tensor_spec* out) {
-  if (out == nullptr) return;
-  *out = {};
-  out->ndim = -1;
 }
 
 // Infers the one result that there is.

@@ -197,8 +197,8 @@ TEST_F(CApiOps, QuantizeAndDequantize) {
   DlTensor y_t(y.data(), kDlUInt8, {2, 3, kColumns});
   kvant_quantize_args c = KVANT_QUANTIZE_ARGS_INIT;
   c.x = &x;
-  c.scales = &scales_t;
-  c.zero_points = &points_t;
+  c.quant_scales = &scales_t;
+  c.quant_zero_points = &points_t;
   c.dst_type = KVANT_HIFLOAT8;
   c.axis = 1;
   c.reciprocal_scale = 1;
@@ -207,8 +207,8 @@ TEST_F(CApiOps, QuantizeAndDequantize) {
   ASSERT_EQ(kvant_quantize(&c, nullptr), KVANT_OK) << kvant_last_error();
   QuantizeArgs cpp;
   cpp.x = cpp_x;
-  cpp.scales = {scales.data(), DType::kFloat32, {3}};
-  cpp.zero_points = {points.data(), DType::kInt32, {3}};
+  cpp.quant_scales = {scales.data(), DType::kFloat32, {3}};
+  cpp.quant_zero_points = {points.data(), DType::kInt32, {3}};
   cpp.dst_type = Format::kHiFloat8;
   cpp.axis = 1;
   cpp.reciprocal_scale = true;

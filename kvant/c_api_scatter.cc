@@ -31,8 +31,9 @@ static_assert(sizeof(kvant_dynamic_quant_update_scatter_args) ==
 static_assert(sizeof(kvant_dequantize_gather_args) == offsetof(kvant_dequantize_gather_args, x) + sizeof(void*));
 
 std::optional<IndexMode> ReadIndexMode(ArgReader& read, kvant_index_mode mode) {
-  const auto value = read.Choice("index_mode", mode, kvant_index_mode{KVANT_INDEX_SLOT});
-  if (value == KVANT_INDEX_NOT_GIVEN) return std::nullopt;
+  if (mode == KVANT_INDEX_NOT_GIVEN) return std::nullopt;
+  const auto value =
+      read.Choice("index_mode", mode, kvant_index_mode{KVANT_INDEX_SLOT}, kvant_index_mode{KVANT_INDEX_BATCH});
   return static_cast<IndexMode>(value - 1);
 }
 

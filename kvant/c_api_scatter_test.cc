@@ -285,7 +285,7 @@ TEST_F(CApiScatterErrors, IndicesThatPointOutside) {
 TEST_F(CApiScatterErrors, EnumeratorsAreChecked) {
   for (const int32_t mode : {-1, 4}) {
     args.index_mode = mode;
-    ExpectError(KVANT_INVALID_VALUE, "index_mode is " + std::to_string(mode) + ", expected 0 to 3");
+    ExpectError(KVANT_INVALID_VALUE, "index_mode is " + std::to_string(mode) + ", expected 1 to 3");
   }
   args.index_mode = KVANT_INDEX_PAIR;
   args.index_policy = 2;

@@ -2,6 +2,10 @@
 #ifndef KVANT_KVANT_H_
 #define KVANT_KVANT_H_
 
+#if __cplusplus < 202002L
+#error "kvant/kvant.h needs C++20 (-std=c++20); kvant/c_api.h is for C and older C++"
+#endif
+
 #include "kvant/core/exec.h"
 #include "kvant/core/status.h"
 #include "kvant/core/target.h"

@@ -2,6 +2,7 @@
 #ifndef KVANT_CORE_EXEC_H_
 #define KVANT_CORE_EXEC_H_
 
+#include <algorithm>
 #include <cstddef>
 
 #include "kvant/core/parallel.h"
@@ -14,14 +15,16 @@ enum class Stores : unsigned char { kAuto, kNormal, kStreaming };
 
 struct ExecOptions {
   const ParallelFor* parallel = nullptr;  // null: DefaultParallelFor()
-  void* workspace = nullptr;              // null: the call allocates what it needs, if anything
+  // Apart from all tensors, aligned as malloc does. Null or too small: the call allocates what it needs, if anything.
+  void* workspace = nullptr;
   size_t workspace_bytes = 0;
   Stores stores = Stores::kAuto;
 };
 
-// How many tasks are worth making.
+// How many tasks are worth making, at least 1.
 inline int NumThreads(const ExecOptions& exec) {
-  return exec.parallel == nullptr ? DefaultParallelFor().num_threads : exec.parallel->num_threads;
+  const ParallelFor parallel = exec.parallel == nullptr ? DefaultParallelFor() : *exec.parallel;
+  return parallel.run == nullptr ? 1 : std::max(parallel.num_threads, 1);
 }
 
 // Calls body(arg, t) for every t in [0, tasks), on exec's threads; a single task on the caller's.

@@ -10,8 +10,7 @@ namespace kvant {
 // For n updates along axis a of a destination `self`, each of them U positions long; 0 <= t < U:
 //   kBatch  indices [n]     self[i, .., indices[i] + t, ..] = updates[i, .., t, ..]; n is at most self.shape[0]
 //   kPair   indices [n, 2]  self[indices[i, 0], .., indices[i, 1] + t, ..] = updates[i, .., t, ..]
-//   kSlot   indices [n]     self[s / P, .., s % P, ..] = updates[i, ..] with s = indices[i] and P = self.shape[a], as
-//   in
+//   kSlot   indices [n]     self[s / P, .., s % P, ..] = updates[i, ..] with s = indices[i] and P = self.shape[a]:
 //                           caches of pages of P positions; updates lack dimension a
 // -1 in either element of a pair, or as a slot, marks padding: that update is skipped.
 enum class IndexMode : uint8_t { kBatch, kPair, kSlot };

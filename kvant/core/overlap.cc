@@ -10,7 +10,7 @@ namespace {
 
 // From a view's first to its last element. In bytes that is at most 2^62, and two such spans, or one doubled, fit 64
 // bits.
-constexpr uint64_t kMaxSpan = uint64_t{1} << 59;
+constexpr uint64_t kMaxSpan = uint64_t{1} << 58;
 // About 20 ms of search.
 constexpr int kMaxSearchSteps = 1 << 20;
 
@@ -20,48 +20,12 @@ struct Term {
   uint64_t count;
 };
 
-enum class Kind { kEmpty, kOrdinary, kRefused };
-
-// The bytes between a view's ends, and whether it repeats its elements by a stride of 0.
-struct Range {
-  uint64_t begin;
-  uint64_t end;
-  bool repeats;
-};
-
 uint64_t Magnitude(int64_t stride) {
   return stride < 0 ? -static_cast<uint64_t>(stride) : static_cast<uint64_t>(stride);
 }
 
-Kind Read(const ConstTensorView& t, Range* range) {
-  const int rank = t.rank();
-  if (rank < 0) return Kind::kEmpty;
-  if (rank > kMaxRank) return Kind::kRefused;
-  const int64_t* const shape = t.shape().data();
-  const int64_t* const strides = t.strides().data();
-  const uint64_t element = static_cast<uint64_t>(ByteSize(t.dtype()));
-  uint64_t before = 0, after = 0;
-  bool repeats = false, fits = true;
-  for (int d = 0; d < rank; ++d) {
-    if (shape[d] <= 0) return Kind::kEmpty;
-    if (shape[d] == 1) continue;
-    repeats |= strides[d] == 0;
-    uint64_t length;
-    fits &= !__builtin_mul_overflow(Magnitude(strides[d]), static_cast<uint64_t>(shape[d] - 1), &length);
-    fits &= length <= kMaxSpan - before - after;
-    (strides[d] < 0 ? before : after) += fits ? length : 0;
-  }
-  if (!fits) return Kind::kRefused;
-  const uint64_t data = reinterpret_cast<uintptr_t>(t.data());
-  before *= element;
-  if (before > data || __builtin_add_overflow(data, (after + 1) * element, &range->end)) return Kind::kRefused;
-  range->begin = data - before;
-  range->repeats = repeats;
-  return Kind::kOrdinary;
-}
-
-// The dimensions of a view that Read called ordinary, in bytes, turned so that all strides are positive: elements start
-// at Range::begin plus one multiple of each term. Innermost first.
+// The dimensions of a view whose span is known, in bytes, turned so that all strides are positive: elements start at
+// ByteSpan::begin plus one multiple of each term. Innermost first.
 int Terms(const ConstTensorView& t, Term (&terms)[kMaxRank]) {
   int size = 0;
   for (int d = t.rank() - 1; d >= 0; --d) {
@@ -206,11 +170,40 @@ bool Repeats(const Term* terms, int size) {
 
 }  // namespace
 
+ByteSpan BytesOf(const ConstTensorView& t) {
+  const ByteSpan unknown{0, UINT64_MAX, false, false, true};
+  const int rank = t.rank();
+  if (rank < 0) return {};
+  if (rank > kMaxRank) return unknown;
+  const int64_t* const shape = t.shape().data();
+  const int64_t* const strides = t.strides().data();
+  ByteSpan span;
+  span.steps_outward = true;
+  uint64_t before = 0, after = 0;
+  bool fits = true;
+  for (int d = rank - 1; d >= 0; --d) {
+    if (shape[d] <= 0) return {};
+    if (shape[d] == 1) continue;
+    span.repeats |= strides[d] == 0;
+    span.steps_outward &= strides[d] > static_cast<int64_t>(after);
+    uint64_t length;
+    fits &= !__builtin_mul_overflow(Magnitude(strides[d]), static_cast<uint64_t>(shape[d] - 1), &length);
+    fits &= length <= kMaxSpan - before - after;
+    (strides[d] < 0 ? before : after) += fits ? length : 0;
+  }
+  const uint64_t element = static_cast<uint64_t>(ByteSize(t.dtype()));
+  const uint64_t data = reinterpret_cast<uintptr_t>(t.data());
+  before *= element;
+  if (!fits || before > data || __builtin_add_overflow(data, (after + 1) * element, &span.end)) return unknown;
+  span.begin = data - before;
+  return span;
+}
+
 bool OverlapsItself(const ConstTensorView& t) {
-  Range range;
-  const Kind kind = Read(t, &range);
-  if (kind != Kind::kOrdinary) return kind == Kind::kRefused;
-  if (range.repeats) return true;
+  const ByteSpan span = BytesOf(t);
+  if (span.empty()) return false;
+  if (span.unknown || span.repeats) return true;
+  if (span.steps_outward) return false;
   Term terms[kMaxRank];
   const int size = Terms(t, terms);
   SortBySteps(terms, size);
@@ -218,11 +211,9 @@ bool OverlapsItself(const ConstTensorView& t) {
 }
 
 bool Overlaps(const ConstTensorView& a, const ConstTensorView& b) {
-  Range range_a, range_b;
-  const Kind kind_a = Read(a, &range_a), kind_b = Read(b, &range_b);
-  if (kind_a == Kind::kEmpty || kind_b == Kind::kEmpty) return false;
-  if (kind_a == Kind::kRefused || kind_b == Kind::kRefused) return true;
-  if (range_a.end <= range_b.begin || range_b.end <= range_a.begin) return false;
+  const ByteSpan span_a = BytesOf(a), span_b = BytesOf(b);
+  if (!span_a.Meets(span_b)) return false;
+  if (span_a.unknown || span_b.unknown) return true;
   // A byte of a is begin + multiples + p with p below the element's size; a byte of b the same, counted down from its
   // last one so that everything is added.
   Sums sums;
@@ -232,7 +223,7 @@ bool Overlaps(const ConstTensorView& a, const ConstTensorView& b) {
     const int size = Terms(*t, terms);
     for (int i = 0; i < size; ++i) sums.Add(terms[i].step, terms[i].count);
   }
-  return sums.Reach(range_b.end - 1 - range_a.begin);
+  return sums.Reach(span_b.end - 1 - span_a.begin);
 }
 
 }  // namespace kvant

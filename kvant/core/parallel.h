@@ -5,7 +5,8 @@
 namespace kvant {
 
 // A caller's thread pool. `run` calls body(arg, t) once for every t in [0, tasks), on any threads and in any order,
-// and returns when all calls have. `num_threads` says how many tasks are worth making.
+// and returns when all calls have. `num_threads` says how many tasks are worth making; below 1, and without a `run`,
+// the caller's thread does all.
 struct ParallelFor {
   int num_threads = 1;
   void* pool = nullptr;

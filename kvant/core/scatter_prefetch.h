@@ -27,7 +27,7 @@ class ScatterPrefetch {
 
   // To be called before update i, with i ascending.
   void Before(int64_t i) {
-    const int64_t end = std::min(i + lines_.ahead + 1, cut_.index().geometry().updates);
+    const int64_t end = std::min(i + lines_.ahead + 1, cut_.EndOf(task_));
     for (next_ = std::max(next_, i + 1); next_ < end; ++next_) {
       ScatterPlace place;
       if (!cut_.Takes(task_, next_, &place)) continue;

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
+#include <limits>
 #include <span>
 
 #include "kvant/core/dtype.h"
@@ -46,26 +47,31 @@ inline void CopyExtents(int rank, const int64_t* from, int64_t* to) {
 #pragma GCC diagnostic pop
 #endif
 
-// A tensor's memory as the caller laid it out, read-only. Strides count elements, may be 0 or negative, and every size
-// is 64-bit. A default-constructed view means "argument absent". Only the first rank() extents and strides hold values;
-// copies move no more than those.
+// A tensor's memory as the caller laid it out, read-only. `data` is a multiple of the size of an element. Strides count
+// elements, may be 0 or negative, and every size is 64-bit. A default-constructed view means "argument absent". Only
+// the first rank() extents and strides hold values; copies move no more than those.
 class ConstTensorView {
  public:
   ConstTensorView() {}  // NOLINT(modernize-use-equals-default): keeps {} from clearing the unused extents
   ConstTensorView(const void* data, DType dtype, std::span<const int64_t> shape, std::span<const int64_t> strides)
       : data_(data), rank_(static_cast<int>(shape.size())), dtype_(dtype) {
-    const auto n = static_cast<int>(std::min<size_t>({shape.size(), strides.size(), kMaxRank}));
-    CopyExtents(n, shape.data(), shape_);
-    CopyExtents(n, strides.data(), strides_);
+    if (shape.size() != strides.size()) {
+      rank_ = kMismatched;
+      std::fill_n(shape_, kMaxRank, 0);
+      std::fill_n(strides_, kMaxRank, 0);
+      return;
+    }
+    CopyExtents(rank_, shape.data(), shape_);
+    CopyExtents(rank_, strides.data(), strides_);
   }
   // Row-major, without gaps.
   ConstTensorView(const void* data, DType dtype, std::span<const int64_t> shape)
       : data_(data), rank_(static_cast<int>(shape.size())), dtype_(dtype) {
-    int64_t stride = 1;
+    uint64_t stride = 1;  // of sizes that no memory has it may wrap
     for (int d = std::min(rank_, kMaxRank) - 1; d >= 0; --d) {
       shape_[d] = shape[d];
-      strides_[d] = stride;
-      stride *= shape[d] > 1 ? shape[d] : 1;
+      strides_[d] = static_cast<int64_t>(stride);
+      stride *= static_cast<uint64_t>(shape[d] > 1 ? shape[d] : 1);
     }
   }
   ConstTensorView(const void* data, DType dtype, std::initializer_list<int64_t> shape)
@@ -92,8 +98,10 @@ class ConstTensorView {
   DType dtype() const { return dtype_; }
   Device device() const { return device_; }
   void set_device(Device device) { device_ = device; }
-  // -1 for an absent argument. Above kMaxRank the extents are cut off: operators refuse such a view.
+  // -1 for an absent argument. Above kMaxRank the extents are cut off: operators refuse such a view. kMismatched, which
+  // is above it, where there were not as many strides as extents.
   int rank() const { return rank_; }
+  static constexpr int kMismatched = std::numeric_limits<int>::max();
   // Negative d counts from the end.
   int64_t shape(int d) const { return shape_[d < 0 ? d + rank_ : d]; }
   int64_t stride(int d) const { return strides_[d < 0 ? d + rank_ : d]; }
@@ -101,9 +109,9 @@ class ConstTensorView {
   std::span<const int64_t> strides() const { return {strides_, Dims()}; }
 
   int64_t elements() const {
-    int64_t n = 1;
-    for (const int64_t extent : shape()) n *= extent;
-    return n;
+    uint64_t n = 1;
+    for (const int64_t extent : shape()) n *= static_cast<uint64_t>(extent);
+    return static_cast<int64_t>(n);
   }
 
  private:

@@ -142,6 +142,15 @@ TEST(TensorView, HigherRanksAreRememberedAndCutOff) {
   }
 }
 
+TEST(TensorView, AsManyStridesAsExtents) {
+  const ConstTensorView few(nullptr, DType::kInt8, {2, 4}, {4}), many(nullptr, DType::kInt8, {2}, {4, 1});
+  for (const ConstTensorView& t : {few, many}) {
+    EXPECT_TRUE(t.present());
+    EXPECT_EQ(t.rank(), ConstTensorView::kMismatched);
+    EXPECT_EQ(t.elements(), 0);
+  }
+}
+
 TEST(TensorView, SizesAreOf64Bits) {
   const ConstTensorView t(nullptr, DType::kInt8, {int64_t{1} << 31, int64_t{1} << 31});
   EXPECT_EQ(t.elements(), int64_t{1} << 62);

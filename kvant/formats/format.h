@@ -80,6 +80,10 @@ constexpr bool ParseFormat(std::string_view name, Format* f) {
 // modes are kRound (nearest, ties away from zero) and kHybrid.
 enum class RoundMode : uint8_t { kRint, kRound, kHybrid };
 
+constexpr std::string_view Name(RoundMode m) {
+  return m == RoundMode::kRint ? "rint" : m == RoundMode::kRound ? "round" : "hybrid";
+}
+
 }  // namespace kvant
 
 #endif  // KVANT_FORMATS_FORMAT_H_

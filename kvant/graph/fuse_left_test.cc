@@ -143,7 +143,7 @@ TEST_F(Fusing, LeftForStrides) {
 }
 TEST_F(Fusing, LeftForCopies) {
   const Value t = g.AddInput("t", DType::kFloat32, {3, 1, 2, 4}, {8, 8, 1, 2});
-  const Value q = g.Add("quantize", {{"x", t}, {"scales", g.AddInput("s", DType::kFloat32, {1})}}, {}, "q");
+  const Value q = g.Add("quantize", {{"x", t}, {"quant_scales", g.AddInput("s", DType::kFloat32, {1})}}, {}, "q");
   const Value heads = g.AddInput("heads", DType::kInt8, {2, 4, 8, 1});
   g.Add("scatter_update_",
         {{"self", heads}, {"indices", slots}, {"updates", g.Add("view", {{"x", q}}, {{"shape", {3, 8, 1}}}, "cut")}},
@@ -152,19 +152,20 @@ TEST_F(Fusing, LeftForCopies) {
 }
 TEST_F(Fusing, LeftForViewsThatWouldCopy) {
   const Value t = g.AddInput("t", DType::kFloat32, {3, 2, 8}, {8, 24, 1});
-  const Value q = g.Add("quantize", {{"x", t}, {"scales", row}}, {}, "q");
+  const Value q = g.Add("quantize", {{"x", t}, {"quant_scales", row}}, {}, "q");
   const Value heads = g.AddInput("heads", DType::kInt8, {8, 4, 8}), six = g.AddInput("six", DType::kInt64, {6});
   g.Add("scatter_update_",
         {{"self", heads}, {"indices", six}, {"updates", g.Add("view", {{"x", q}}, {{"shape", {6, 8}}})}}, Where({}));
   IsLeft("view: x of shape [3, 2, 8] and strides [8, 24, 1] cannot be seen as [6, 8] without a copy", "q: quantize");
 }
 TEST_F(Fusing, LeftForInt4WithGivenScales) {
-  const Value q = g.Add("quantize", {{"x", x}, {"scales", row}}, {{"dst_type", "int4"}}, "q");
+  const Value q = g.Add("quantize", {{"x", x}, {"quant_scales", row}}, {{"dst_type", "int4"}}, "q");
   Write(g.AddInput("bytes", DType::kUInt8, {2, 4, 4}), q);
   IsLeft("dst_type is int4, which quant_scatter does not have", "q: quantize");
 }
 TEST_F(Fusing, LeftForScalesOfRows) {
-  const Value q = g.Add("quantize", {{"x", x}, {"scales", g.AddInput("s", DType::kFloat32, {3})}}, {{"axis", 0}}, "q");
+  const Value q =
+      g.Add("quantize", {{"x", x}, {"quant_scales", g.AddInput("s", DType::kFloat32, {3})}}, {{"axis", 0}}, "q");
   Write(var, q);
   IsLeft("the scales are along dimension 0, and only the last one is fused", "q: quantize");
 }

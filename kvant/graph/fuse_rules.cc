@@ -164,7 +164,8 @@ Status FuseStatic(Ir* ir, int id, std::string_view* into) {
   const size_t at = PositionOf(*ir, id);
   const NodeInfo quant = ir->nodes[at];
   const std::string dst_type = TextOf(quant, "dst_type");
-  const int x = ArgumentOf(quant, "x"), scales = ArgumentOf(quant, "scales"), zeros = ArgumentOf(quant, "zero_points");
+  const int x = ArgumentOf(quant, "x"), scales = ArgumentOf(quant, "quant_scales"),
+            zeros = ArgumentOf(quant, "quant_zero_points");
   if (dst_type == "int4") return NotFused("dst_type is int4, which quant_scatter does not have");
   const int64_t axis = IntOf(quant, "axis"), rank = static_cast<int64_t>(ShapeOf(*ir, x).size());
   if (axis != -1 && axis != rank - 1) {

@@ -85,7 +85,7 @@ TEST_F(Fusing, WriteBackAlone) {
       "scatter_update: scatter_update and write-back: fused into scatter_update_\n");
 }
 TEST_F(Fusing, Static) {
-  const Value q = g.Add("quantize", {{"x", x}, {"scales", row}}, {{"reciprocal_scale", true}}, "q");
+  const Value q = g.Add("quantize", {{"x", x}, {"quant_scales", row}}, {{"reciprocal_scale", true}}, "q");
   Write(var, q);
   Becomes(
       "quant_scatter_ = quant_scatter_(self=&var, indices=slots, updates=x, quant_scales=row) {axis=1, "
@@ -94,7 +94,7 @@ TEST_F(Fusing, Static) {
 }
 TEST_F(Fusing, StaticOfANewTensor) {
   const Value bytes = g.AddInput("bytes", DType::kUInt8, {2, 4, 8});
-  const Value q = g.Add("quantize", {{"x", x}, {"scales", row}, {"zero_points", row}},
+  const Value q = g.Add("quantize", {{"x", x}, {"quant_scales", row}, {"quant_zero_points", row}},
                         {{"dst_type", "hifloat8"}, {"round_mode", "hybrid"}, {"axis", 1}}, "q");
   const Value out = Scattered(bytes, q);
   g.AddOutput("out", g.Add("view", {{"x", out}}, {{"shape", {64}}}));
@@ -105,7 +105,7 @@ TEST_F(Fusing, StaticOfANewTensor) {
       "q: quantize: fused into quant_scatter\n");
 }
 TEST_F(Fusing, NothingToDo) {
-  g.AddOutput("y", g.Add("quantize", {{"x", x}, {"scales", row}}));
+  g.AddOutput("y", g.Add("quantize", {{"x", x}, {"quant_scales", row}}));
   FuseReport report;
   Fuse(g, &report);
   EXPECT_EQ(report.Text(), "nothing that can be fused was seen\n");

@@ -115,7 +115,7 @@ TEST_F(Building, AttributesOfAnotherType) {
     const bool dequantizes = c.op == std::string("dequantize");
     std::vector<Argument> inputs = {{dequantizes ? "y" : "x", x}};
     if (dequantizes) inputs.push_back({"scale", x});
-    if (c.op == std::string("quantize")) inputs.push_back({"scales", x});
+    if (c.op == std::string("quantize")) inputs.push_back({"quant_scales", x});
     g.Add(c.op, inputs, {c.attribute}, "q");
     EXPECT_EQ(g.status().code(), kValue);
     EXPECT_EQ(g.status().message(), std::string("graph: node q: ") + c.text);
@@ -234,6 +234,13 @@ TEST_F(Building, InputsOfOtherStrides) {
 TEST_F(Building, InputsThatAreTooLarge) {
   Fails(kValue, "input t has shape [2] and strides [-9223372036854775807], of more than 2^48 bytes",
         [](Graph& g) { g.AddInput("t", DType::kInt8, {2}, {-INT64_MAX}); });
+}
+TEST_F(Building, InputsWhoseSizeDoesNotFit64Bits) {
+  Fails(kValue,
+        "input t has shape [1099511627776, 1099511627776] and strides [1099511627776, 1], of more than 2^48 bytes",
+        [](Graph& g) {
+          g.AddInput("t", DType::kInt8, {int64_t{1} << 40, int64_t{1} << 40});
+        });
 }
 TEST_F(Building, OutputsTwice) {
   g_.AddOutput("y", x_);

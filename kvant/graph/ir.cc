@@ -50,11 +50,8 @@ std::string Ir::FreeName(std::string_view wanted) const {
 
 TensorType DenseType(DType dtype, std::span<const int64_t> shape) {
   TensorType type{dtype, {shape.begin(), shape.end()}, std::vector<int64_t>(shape.size())};
-  int64_t stride = 1;
-  for (size_t d = shape.size(); d-- > 0;) {
-    type.strides[d] = stride;
-    stride *= std::max<int64_t>(shape[d], 1);
-  }
+  const ConstTensorView dense(nullptr, dtype, shape);
+  std::copy_n(dense.strides().begin(), dense.strides().size(), type.strides.begin());
   return type;
 }
 

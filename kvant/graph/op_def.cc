@@ -10,7 +10,7 @@
 
 namespace kvant::graph {
 
-AttributeValue::AttributeValue(RoundMode m) : AttributeValue(std::string(quantize::Name(m))) {}
+AttributeValue::AttributeValue(RoundMode m) : AttributeValue(std::string(kvant::Name(m))) {}
 
 namespace {
 

@@ -35,8 +35,8 @@ Status InferDynamic(const Call& c, std::vector<Result>* results) {
 QuantizeArgs QuantizeOf(const Call& c) {
   QuantizeArgs a;
   a.x = c.In("x");
-  a.scales = c.In("scales");
-  a.zero_points = c.In("zero_points");
+  a.quant_scales = c.In("quant_scales");
+  a.quant_zero_points = c.In("quant_zero_points");
   a.dst_type = c.Choice<Format>("dst_type");
   a.axis = c.Int32("axis");
   a.reciprocal_scale = c.Bool("reciprocal_scale");
@@ -102,7 +102,7 @@ void AddQuantOps(std::vector<OpDef>* ops) {
                   InferDynamic,
                   [](const Call& c, const ExecOptions& exec) { return DynamicQuant(DynamicQuantOf(c), exec); }});
   ops->push_back({"quantize",
-                  {{"x"}, {"scales"}, {"zero_points", kOptional}},
+                  {{"x"}, {"quant_scales"}, {"quant_zero_points", kOptional}},
                   {DstType(), Axis(-1), Flag("reciprocal_scale"), RoundModeOf()},
                   [](const Call& c, std::vector<Result>* results) {
                     *results = {{"y", {}}};

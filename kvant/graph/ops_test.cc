@@ -88,15 +88,15 @@ TEST_F(Ops, Params) {
 
 TEST_F(Ops, QuantizeAndDequantize) {
   Floats("x", DType::kFloat32, {3, 4});
-  Floats("scales", DType::kBFloat16, {3});
-  Floats("zero_points", DType::kFloat16, {1});
+  Floats("quant_scales", DType::kBFloat16, {3});
+  Floats("quant_zero_points", DType::kFloat16, {1});
   Same("quantize",
        {{"dst_type", "hifloat8"}, {"axis", 0}, {"reciprocal_scale", true}, {"round_mode", RoundMode::kHybrid}}, {"y"},
        [&](Tensors& in, Tensors& out) {
          QuantizeArgs a;
          a.x = in.at("x").view();
-         a.scales = in.at("scales").view();
-         a.zero_points = in.at("zero_points").view();
+         a.quant_scales = in.at("quant_scales").view();
+         a.quant_zero_points = in.at("quant_zero_points").view();
          a.dst_type = Format::kHiFloat8;
          a.axis = 0;
          a.reciprocal_scale = true;

@@ -270,8 +270,8 @@ inline void Program::MakeStatic(const Tensor& x, const Tensor& var, const Shape&
   const int64_t count = one ? 1 : along_rows ? x.shape.back() : x.shape[0];
   const Tensor scales = Input("scales", DType::kFloat32, {count}), zeros = Input("zeros", DType::kBFloat16, {count});
   around_.insert(around_.end(), {scales, zeros});
-  std::vector<Argument> inputs = {{"x", x.value}, {"scales", scales.value}};
-  if (OneIn(rng_, 2)) inputs.push_back({"zero_points", zeros.value});
+  std::vector<Argument> inputs = {{"x", x.value}, {"quant_scales", scales.value}};
+  if (OneIn(rng_, 2)) inputs.push_back({"quant_zero_points", zeros.value});
   const Node quant = g_.Add("quantize", inputs,
                             {{"dst_type", format_},
                              {"axis", along_rows ? -1 : 0},

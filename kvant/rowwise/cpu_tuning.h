@@ -6,6 +6,11 @@
 
 namespace kvant {
 
+constexpr int64_t RoundUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// Pieces of a row end at multiples of this, the largest block of any target, so that they end where stores do and INT4
+// pairs stay together.
+inline constexpr int64_t kPieceMultiple = 512;
 // Elements that a task is worth: a hot OpenMP region costs about 0.9 microseconds, as much as 10,000 elements.
 inline constexpr int64_t kElementsPerTask = 32 * 1024;
 // A row is cut only from here on: below, its two extra phases cost more than a second core gives.

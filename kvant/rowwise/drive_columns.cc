@@ -16,7 +16,7 @@ class ColumnTask {
   explicit ColumnTask(const RowwisePlan& plan)
       : plan_(plan),
         x_bytes_(ByteSize(plan.x_dtype)),
-        direct_x_(plan.x.step == x_bytes_ && plan.x.row_step % x_bytes_ == 0),
+        direct_x_(plan.x.step == x_bytes_),
         flushes_(plan.kernels->flush_subnormals && plan.x_dtype != DType::kFloat16 && plan.smooth == nullptr) {}
 
   // Extends min and max, ordered bits of the columns [from, from + n), by the rows [row, end).

@@ -22,7 +22,6 @@ bool DriveShortRows(const RowwisePlan& plan, Task& task, int64_t begin, int64_t 
   if (plan.stage != Stage::kBoth || plan.smooth != nullptr || !task.direct()) return false;
   if (plan.columns > kShortRow || plan.columns == 0 || plan.rows < 4) return false;
   if (!plan.x.rows.regular() || !plan.y.rows.regular() || !plan.scale.rows.regular()) return false;
-  if (plan.x.rows.step() % x_bytes != 0 || plan.x.rows.step() < 0) return false;
 
   const auto batch = plan.kernels->short_rows[static_cast<int>(plan.format)][plan.asymmetric];
   float scale[kShortRowsRoom], offset[kShortRowsRoom];

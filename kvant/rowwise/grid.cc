@@ -7,8 +7,6 @@
 namespace kvant {
 namespace {
 
-// Segments are multiples of every vector block, and keep INT4 pairs together.
-constexpr int64_t kSegmentMultiple = 512;
 // Rows per task from which an uneven last share does not matter.
 constexpr int64_t kManyRows = 8;
 
@@ -108,7 +106,7 @@ GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids) {
   const int64_t tasks = std::clamp<int64_t>(worth, 1, std::max(NumThreads(exec), 1));
   if (rows % tasks != 0 && rows < kManyRows * tasks) {
     const int64_t even = (columns + tasks - 1) / tasks;
-    cut.segment_size = (even + kSegmentMultiple - 1) / kSegmentMultiple * kSegmentMultiple;
+    cut.segment_size = (even + kPieceMultiple - 1) / kPieceMultiple * kPieceMultiple;
     cut.segments = (columns + cut.segment_size - 1) / cut.segment_size;
   }
   cut.tasks = static_cast<int>(std::min(tasks, rows * cut.segments));

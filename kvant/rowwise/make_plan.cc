@@ -68,7 +68,7 @@ Status MakeRowwisePlan(const RowwiseInputs& in, const RowwiseOutputs& out, const
   plan->kernels = &GetRowKernels(target, x.dtype());
   plan->mode = in.quant_mode;
   plan->x_dtype = x.dtype();
-  plan->columns = in.group_size != 0 ? in.group_size : x.shape(-1);
+  plan->columns = in.group_size != 0 ? std::min(in.group_size, x.shape(-1)) : x.shape(-1);
   plan->rows_per_token = in.group_size != 0 ? x.shape(-1) / in.group_size : 1;
   plan->rows = per_channel ? x.shape(-2) : tokens * plan->rows_per_token;
   plan->leads = per_channel ? Product(x, 2) : 1;

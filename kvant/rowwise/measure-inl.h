@@ -13,6 +13,7 @@
 #include "hwy/cache_control.h"
 #include "kvant/numerics/lanes_hwy-inl.h"
 #include "kvant/rowwise/kernels.h"
+#include "kvant/rowwise/row_params.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace kvant {
@@ -58,7 +59,7 @@ KVANT_INLINE int32_t WidenPattern(uint32_t pattern) {
   }
 }
 
-KVANT_INLINE int32_t OrderOf(int32_t bits) { return bits ^ ((bits >> 31) & 0x7FFFFFFF); }
+KVANT_INLINE int32_t OrderOf(int32_t bits) { return scalar::OrderedBits<ScalarLanes>(bits); }
 
 // Vectors of patterns of x' = x * smooth: 16-bit ones as they are, 32-bit ones of fp32 input or of a product.
 template <class In, bool kSmooth>

@@ -106,8 +106,10 @@ void PlanPlainRows(const PlainRows& p, RowwisePlan* plan) {
   plan->y.rows.Append(p.rows, CodeBytes(p.format, p.columns));
   plan->scale.data = p.scale;
   plan->scale.rows.Append(p.rows, sizeof(float));
-  plan->offset.data = p.offset;
-  plan->offset.rows.Append(p.rows, sizeof(float));
+  if (p.offset != nullptr) {
+    plan->offset.data = p.offset;
+    plan->offset.rows.Append(p.rows, sizeof(float));
+  }
   plan->segments = 0;
 }
 

@@ -72,7 +72,7 @@ struct RowwisePlan {
   // How the work is cut: tasks of phase 0 and 1, and what phase 0 leaves for phase 1.
   int tasks = 1;
   int phases = 1;
-  int64_t segments = 1;      // pieces of one row (kSplit) or of dimension -2 (perchannel)
+  int64_t segments = 1;      // pieces of one row (phases) or of dimension -2 (perchannel)
   int64_t segment_size = 0;  // elements, or rows, of a piece
   int64_t panel = 0;         // perchannel: columns handled together
   int64_t workspace_bytes = 0;

@@ -15,13 +15,11 @@ namespace scalar {
 #include "kvant/rowwise/row_params.inc"
 }  // namespace scalar
 
-using scalar::HasNaN;
 using scalar::Merge;
 using scalar::MinMaxValues;
 
 inline constexpr float kNaN = std::bit_cast<float>(0x7FC00000);
 
-inline float FromOrdered(int32_t ordered) { return std::bit_cast<float>(scalar::OrderedBits<ScalarLanes>(ordered)); }
 inline MinMaxValues ValuesOf(const MinMaxBits& m, bool empty_is_zero) {
   return scalar::ValuesOf<ScalarLanes>(m, empty_is_zero);
 }

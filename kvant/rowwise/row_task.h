@@ -157,12 +157,10 @@ class RowTask {
 
   // Their parameters are stored when they are known.
   Measured MeasureRow(const RowAddress& at, const Asked& asked) {
-    MinMaxBits bits = Measure(at, 0, plan_.columns, MeasuringAsks(asked));
+    const MinMaxBits bits = Measure(at, 0, plan_.columns, MeasuringAsks(asked));
     RowParams p = Params(bits);
     if (flushes_ && PathOf(p) == Path::kExact) {
-      // The scale may be small enough for flushed products, or a flushed division, to have mattered.
-      const FpEnv exact(FpEnv::kDefault);
-      if (plan_.smooth != nullptr) bits = Measure(at, 0, plan_.columns);
+      const FpEnv exact(FpEnv::kDefault);  // the division may have been flushed
       p = Params(bits);
     }
     Store(at, p);

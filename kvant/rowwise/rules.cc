@@ -12,6 +12,9 @@ namespace kvant {
 namespace {
 
 Status CheckRank(std::string_view op, NamedTensor t) {
+  if (t.tensor.rank() == ConstTensorView::kMismatched) {
+    return Status::InvalidValue(fmt::format("{}: {} has another number of strides than of dimensions", op, t.name));
+  }
   if (t.tensor.rank() > kMaxRank) {
     return Status::InvalidValue(
         fmt::format("{}: {} has {} dimensions, at most {} are supported", op, t.name, t.tensor.rank(), kMaxRank));
@@ -22,7 +25,15 @@ Status CheckRank(std::string_view op, NamedTensor t) {
           fmt::format("{}: {}.shape[{}] is {}, a size cannot be negative", op, t.name, d, t.tensor.shape(d)));
     }
   }
-  return {};
+  int64_t elements = 1;
+  bool fits = true, empty = false;
+  for (const int64_t extent : t.tensor.shape()) {
+    fits &= !__builtin_mul_overflow(elements, extent, &elements) && elements <= kMostElements;
+    empty |= extent == 0;
+  }
+  if (fits || empty) return {};
+  return Status::InvalidValue(
+      fmt::format("{}: {} has shape {}, at most 2^52 elements are supported", op, t.name, ShapeText(t.tensor.shape())));
 }
 
 Status CheckSmooth(const RowwiseInputs& in) {
@@ -31,10 +42,7 @@ Status CheckSmooth(const RowwiseInputs& in) {
   const bool per_channel = in.quant_mode == QuantMode::kPerChannel;
   if (groups.present()) {
     KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"group_index", groups}));
-    if (!IsIndex(groups.dtype())) {
-      return Status::InvalidType(
-          fmt::format("{}: group_index is {}, expected int32 or int64", in.op, Name(groups.dtype())));
-    }
+    KVANT_RETURN_IF_ERROR(CheckIndex(in.op, {"group_index", groups}));
     if (groups.rank() != 1) {
       return Status::InvalidValue(
           fmt::format("{}: group_index has shape {}, expected one dimension", in.op, ShapeText(groups.shape())));
@@ -70,30 +78,6 @@ Status CheckSmooth(const RowwiseInputs& in) {
   return {};
 }
 
-// First byte and byte after the last that a tensor can touch; nothing for an absent or empty one.
-struct Extent {
-  const char* begin = nullptr;
-  const char* end = nullptr;
-  bool steps_outward = true;  // each dimension steps over everything inside it, so that no two elements can meet
-
-  Extent() = default;
-  explicit Extent(const ConstTensorView& t) {
-    int64_t low = 0, high = 0;
-    for (int d = t.rank() - 1; d >= 0; --d) {
-      const int64_t last = t.shape(d) - 1, stride = t.stride(d);
-      if (last == 0) continue;
-      if (last < 0) return;
-      steps_outward &= stride > high;
-      (stride < 0 ? low : high) += last * stride;
-    }
-    if (!t.present()) return;
-    const int64_t bytes = ByteSize(t.dtype());
-    begin = static_cast<const char*>(t.data()) + low * bytes;
-    end = static_cast<const char*>(t.data()) + (high + 1) * bytes;
-  }
-  bool Meets(const Extent& o) const { return begin < o.end && o.begin < end; }
-};
-
 Status Shares(std::string_view op, NamedTensor a, NamedTensor b) {
   if (!Overlaps(a.tensor, b.tensor)) return {};
   return Status::InvalidValue(fmt::format("{}: {} and {} share memory", op, a.name, b.name));
@@ -121,6 +105,11 @@ Status CheckFloat(std::string_view op, NamedTensor t) {
   if (IsFloat(t.tensor.dtype())) return {};
   return Status::InvalidType(
       fmt::format("{}: {} is {}, expected float16, bfloat16 or float32", op, t.name, Name(t.tensor.dtype())));
+}
+
+Status CheckIndex(std::string_view op, NamedTensor t) {
+  if (IsIndex(t.tensor.dtype())) return {};
+  return Status::InvalidType(fmt::format("{}: {} is {}, expected int32 or int64", op, t.name, Name(t.tensor.dtype())));
 }
 
 Status CheckInputs(const RowwiseInputs& in) {
@@ -263,26 +252,26 @@ Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outp
   constexpr int kMost = 24;  // no operator has as many
   if (inputs.size() + outputs.size() > kMost) return Status::InvalidValue(fmt::format("{}: too many tensors", op));
   const NamedTensor* tensors[kMost];
-  Extent extents[kMost];
+  ByteSpan spans[kMost];
   int count = 0;
   for (const NamedTensor& in : inputs) {
     if (!in.tensor.present()) continue;
     tensors[count] = &in;
-    extents[count++] = Extent(in.tensor);
+    spans[count++] = BytesOf(in.tensor);
   }
   for (const NamedTensor& out : outputs) {
     const ConstTensorView& t = out.tensor;
     if (!t.present()) continue;
-    const Extent extent(t);
-    if (!extent.steps_outward && OverlapsItself(t)) {
+    const ByteSpan span = BytesOf(t);
+    if (!span.steps_outward && OverlapsItself(t)) {
       return Status::InvalidValue(fmt::format("{}: elements of {} share memory: shape {}, strides {}", op, out.name,
                                               ShapeText(t.shape()), ShapeText(t.strides())));
     }
     for (int i = 0; i < count; ++i) {
-      if (extent.Meets(extents[i])) KVANT_RETURN_IF_ERROR(Shares(op, *tensors[i], out));
+      if (span.Meets(spans[i])) KVANT_RETURN_IF_ERROR(Shares(op, *tensors[i], out));
     }
     tensors[count] = &out;
-    extents[count++] = extent;
+    spans[count++] = span;
   }
   return {};
 }

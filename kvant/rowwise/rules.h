@@ -51,12 +51,17 @@ TensorSpec CodeSpec(const ConstTensorView& x, Format format, DType storage);
 // The dtype and shape of t.
 TensorSpec SpecOf(const ConstTensorView& t);
 
-// A tensor that must be there: with memory, of rank 0..kMaxRank.
+// What sizes in bytes, and a few of them added up, fit 64 bits for.
+inline constexpr int64_t kMostElements = int64_t{1} << 52;
+// A tensor that must be there: with memory, of rank 0..kMaxRank, of at most so many elements.
 Status DescribeAbsence(std::string_view op, NamedTensor t);
 inline Status CheckPresent(std::string_view op, NamedTensor t) {
   const ConstTensorView& v = t.tensor;
   bool usable = v.rank() >= 0 && v.rank() <= kMaxRank && v.data() != nullptr;
-  for (const int64_t extent : v.shape()) usable &= extent >= 0;
+  int64_t elements = 1;
+  for (const int64_t extent : v.shape()) {
+    usable &= extent >= 0 && !__builtin_mul_overflow(elements, extent, &elements) && elements <= kMostElements;
+  }
   return usable ? Status() : DescribeAbsence(op, t);
 }
 // A tensor of exactly this dtype and shape.
@@ -71,6 +76,8 @@ Status CheckOverlap(std::string_view op, std::initializer_list<NamedTensor> outp
 
 // "float16, bfloat16 or float32" if t's dtype is none of them.
 Status CheckFloat(std::string_view op, NamedTensor t);
+// "int32 or int64", likewise.
+Status CheckIndex(std::string_view op, NamedTensor t);
 
 // "[2, 3]"
 std::string ShapeText(std::span<const int64_t> shape);

@@ -13,11 +13,6 @@
 namespace kvant {
 namespace {
 
-// Multiples of the largest block of any target, so that pieces end where stores do and INT4 pairs stay together.
-constexpr int64_t kPieceMultiple = 512;
-
-int64_t RoundUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
 void CutRows(int threads, RowwisePlan* p) {
   const int64_t elements = p->rows * p->columns;
   const int64_t wanted = std::clamp<int64_t>(elements / kElementsPerTask, 1, threads);
@@ -34,6 +29,7 @@ void CutRows(int threads, RowwisePlan* p) {
 }
 
 void CutTensor(int threads, RowwisePlan* p) {
+  if (p->columns == 0) p->rows = 0;  // no pieces, however many rows
   const int64_t elements = p->rows * p->columns;
   const int64_t wanted = std::clamp<int64_t>(elements / kElementsPerTask, 1, threads);
   // Long rows in pieces, so that a piece read twice by one task is not far away.

@@ -30,9 +30,7 @@ Status CheckAxis(const ScatterInputs& in, int* axis) {
 Status CheckIndices(const ScatterInputs& in) {
   const ConstTensorView& indices = in.indices;
   KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {"indices", indices}));
-  if (!IsIndex(indices.dtype())) {
-    return Status::InvalidType(fmt::format("{}: indices is {}, expected int32 or int64", in.op, Name(indices.dtype())));
-  }
+  KVANT_RETURN_IF_ERROR(CheckIndex(in.op, {"indices", indices}));
   const bool pairs = *in.index_mode == IndexMode::kPair;
   if (pairs ? indices.rank() == 2 && indices.shape(1) == 2 : indices.rank() == 1) return {};
   return Status::InvalidValue(fmt::format("{}: indices has shape {}, expected {} for index_mode {}", in.op,
@@ -60,13 +58,14 @@ Status CheckUpdates(const ScatterInputs& in, const ScatterGeometry& g) {
                     in.self.name, ShapeText(self.shape())));
   }
   if (!slots && updates.shape(g.axis) > self.shape(g.axis)) {
-    return Status::InvalidValue(fmt::format("{}: {}.shape[{}] is {}, more than {}.shape[{}] = {}", in.op,
-                                            in.updates.name, g.axis, updates.shape(g.axis), in.self.name, g.axis,
-                                            self.shape(g.axis)));
+    const std::string name = in.gathers ? "length" : fmt::format("{}.shape[{}]", in.updates.name, g.axis);
+    return Status::InvalidValue(fmt::format("{}: {} is {}, more than {}.shape[{}] = {}", in.op, name,
+                                            updates.shape(g.axis), in.self.name, g.axis, self.shape(g.axis)));
   }
   if (g.mode == IndexMode::kBatch && g.updates > self.shape(0)) {
-    return Status::InvalidValue(fmt::format("{}: {}.shape[0] is {}, more than {}.shape[0] = {}", in.op, in.updates.name,
-                                            g.updates, in.self.name, self.shape(0)));
+    return Status::InvalidValue(fmt::format("{}: {}.shape[0] is {}, more than {}.shape[0] = {}", in.op,
+                                            in.gathers ? "indices" : in.updates.name, g.updates, in.self.name,
+                                            self.shape(0)));
   }
   return {};
 }
@@ -78,7 +77,7 @@ Status CheckScatter(const ScatterInputs& in, ScatterGeometry* geometry) {
     return Status::InvalidValue(fmt::format("{}: index_mode is missing, expected batch, pair or slot", in.op));
   }
   KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.self));
-  KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.updates));
+  if (!in.gathers) KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.updates));
   ScatterGeometry g;
   g.mode = *in.index_mode;
   KVANT_RETURN_IF_ERROR(CheckAxis(in, &g.axis));

@@ -19,6 +19,7 @@ struct ScatterInputs {
   std::optional<IndexMode> index_mode;
   bool whole_rows = false;        // the last dimension is quantized together: the axis comes before it
   int64_t codes_per_element = 1;  // of self, in its last dimension: updates has as many elements for one of self
+  bool gathers = false;           // the shape of updates was made of `length` and indices: errors name those
 };
 
 // self of rank 2 (whole_rows: 3) or more, an axis that is not its first dimension (whole_rows: nor the last), indices

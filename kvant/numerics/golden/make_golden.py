@@ -140,7 +140,7 @@ HIFLOAT8_OVERFLOW = (HIFLOAT8[HIFLOAT8_MAX] + HIFLOAT8[HIFLOAT8_INF]) / 2
 HIFLOAT8_UNDERFLOW = TWO**-23
 
 
-def rounds_up_away(value: Fraction, low: Fraction, high: Fraction, ulp: Fraction) -> bool:
+def rounds_up_away(value: Fraction, low: Fraction, high: Fraction, _ulp: Fraction) -> bool:
     return value - low >= high - value
 
 
@@ -262,7 +262,7 @@ def signed_bits(value: Fraction | None, sign: int, special: int = NAN) -> int:
 def decode_lines() -> list[str]:
     lines = ["# format, code, fp32 bits"]
     for name, low, high in (("int8", -128, 127), ("int4", -8, 7)):
-        for value in [*range(0, high + 1), *range(low, 0)]:
+        for value in [*range(high + 1), *range(low, 0)]:
             lines.append(f"{name} {value & (high - low):02x} {signed_bits(Fraction(abs(value)), value < 0):08x}")
     tables: dict[str, tuple[dict[int, Fraction], int]] = {
         "float8_e4m3fn": (dict(enumerate(E4M3FN)), -1),

@@ -59,7 +59,7 @@ RowScale ScaleOf(const RowTask<PieceIo>& task, const Made& made) {
 void DriveDynamic(const Plan& plan, int64_t begin, int64_t end, char* memory) {
   float* s = reinterpret_cast<float*>(memory);
   RowTask<PieceIo> task(plan.encode);
-  Maker maker(plan, memory + (plan.problem.columns * 4 + 63) / 64 * 64);
+  Maker maker(plan, memory + plan.values_bytes);
   const FpEnv env(StateOf(plan));
   const int64_t columns = plan.problem.columns;
   plan.groups.ForEach(begin, end, [&](int64_t parameter_row, int64_t first, int64_t last) {
@@ -95,13 +95,11 @@ int64_t ParameterRowOf(const Plan& plan, int64_t row) {
   return found;
 }
 
-// Two phases share the values of all rows, and behind them what is known of each unit's.
+// Two phases share the values of all rows that have a group, and behind them what is known of each unit's.
 float* SharedValues(const Plan& plan, char* shared, const Unit& u) {
   return reinterpret_cast<float*>(shared) + u.row * plan.problem.columns + u.from;
 }
-Made* SharedMade(const Plan& plan, char* shared) {
-  return reinterpret_cast<Made*>(shared + (plan.problem.rows * plan.problem.columns * 4 + 63) / 64 * 64);
-}
+Made* SharedMade(const Plan& plan, char* shared) { return reinterpret_cast<Made*>(shared + plan.values_bytes); }
 
 void MakeUnits(const Plan& plan, int64_t begin, int64_t end, char* memory, char* shared) {
   Maker maker(plan, memory);
@@ -153,9 +151,9 @@ quantize::Plan StaticPlan(const Plan& plan, int64_t parameter_row, const float* 
   };
   QuantizeArgs args;
   args.x = ConstTensorView(one, DType::kFloat32, {plan.problem.columns});
-  args.scales =
+  args.quant_scales =
       plan.problem.quant_scale.present ? view(plan.problem.quant_scale) : ConstTensorView(one, DType::kFloat32, {1});
-  args.zero_points = view(plan.problem.quant_offset);
+  args.quant_zero_points = view(plan.problem.quant_offset);
   args.dst_type = plan.encode.format;
   args.y = TensorView(plan.encode.y.data, StorageType(args.dst_type), {plan.problem.columns}, {plan.encode.y.step});
   quantize::Plan made = quantize::MakePlan(args, plan.target);

@@ -2,12 +2,11 @@
 
 #include <algorithm>
 
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/rowwise/pieces.h"
 
 namespace kvant::swiglu {
 namespace {
-
-int64_t RoundUp(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 bool Interleaved(const Plan& plan) { return plan.mode == SwigluMode::kClampedInterleaved; }
 
@@ -27,11 +26,11 @@ constexpr NoFactors kNoFactors;
 bool HasWeights(const Plan& plan) { return plan.x_dtype == DType::kInt32; }
 int64_t WeightBytes(const Plan& plan) {
   const Table& t = plan.problem.weight_scale;
-  return t.present && !Direct(plan, t) ? RoundUp(2 * plan.problem.columns * 4) : 0;
+  return t.present && !Direct(plan, t) ? RoundUp(2 * plan.problem.columns * 4, 64) : 0;
 }
 int64_t BiasBytes(const Plan& plan) {
   const Table& t = plan.problem.bias;
-  return t.present && !Direct(plan, t) ? RoundUp(2 * plan.problem.columns * 4) : 0;
+  return t.present && !Direct(plan, t) ? RoundUp(2 * plan.problem.columns * 4, 64) : 0;
 }
 bool Smooths(const Plan& plan) { return plan.dynamic && plan.problem.quant_scale.present; }
 bool SmoothIsDirect(const Plan& plan) {
@@ -39,7 +38,7 @@ bool SmoothIsDirect(const Plan& plan) {
   return Smooths(plan) && t.step == 4 && t.dtype == DType::kFloat32;
 }
 int64_t SmoothBytes(const Plan& plan) {
-  return Smooths(plan) && !SmoothIsDirect(plan) ? RoundUp(plan.problem.columns * 4) : 0;
+  return Smooths(plan) && !SmoothIsDirect(plan) ? RoundUp(plan.problem.columns * 4, 64) : 0;
 }
 
 // Elements of a table's row to 32 bits each.

@@ -21,10 +21,6 @@ using swiglu::Plan;
 constexpr int64_t kResultsPerTask = 8 * 1024;
 // A row is cut only from here on.
 constexpr int64_t kResultsPerSegment = 4 * 1024;
-// Segments end where blocks of every target do.
-constexpr int64_t kSegmentMultiple = 512;
-
-int64_t RoundUp(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
 
 void MapMatrix(const ConstTensorView& t, MatrixMap* m) {
   m->data = static_cast<char*>(const_cast<void*>(t.data()));
@@ -58,17 +54,19 @@ void CutWork(int threads, Plan* plan) {
   const int64_t wanted = std::clamp<int64_t>(rows * columns / kResultsPerTask, 1, threads);
   const bool uneven = rows % wanted != 0 && rows < 8 * wanted;
   if (uneven && columns >= 2 * kResultsPerSegment) {
-    plan->segment_size = RoundUp(std::max((columns + wanted - 1) / wanted, kResultsPerSegment), kSegmentMultiple);
+    plan->segment_size = RoundUp(std::max((columns + wanted - 1) / wanted, kResultsPerSegment), kPieceMultiple);
     plan->segments = (columns + plan->segment_size - 1) / plan->segment_size;
     if (plan->segments > 1 && plan->dynamic) plan->phases = 2;
   }
   plan->tasks = static_cast<int>(std::min(wanted, std::max<int64_t>(rows * plan->segments, 1)));
   plan->task_bytes = RoundUp(swiglu::Parameters::Bytes(*plan), 64);
   if (plan->phases == 2) {
-    plan->shared_bytes = RoundUp(plan->problem.rows * columns * 4, 64) +
-                         RoundUp(rows * plan->segments * static_cast<int64_t>(sizeof(swiglu::Made)), 64);
+    plan->values_bytes = RoundUp(rows * columns * 4, 64);
+    plan->shared_bytes =
+        plan->values_bytes + RoundUp(rows * plan->segments * static_cast<int64_t>(sizeof(swiglu::Made)), 64);
   } else if (plan->dynamic) {
-    plan->task_bytes += RoundUp(columns * 4, 64);
+    plan->values_bytes = RoundUp(columns * 4, 64);
+    plan->task_bytes += plan->values_bytes;
   }
 }
 

@@ -40,7 +40,9 @@ struct Plan {
   int64_t segments = 1;
   int64_t segment_size = 0;
 
-  // Memory: a part for each task, and for two phases one for all.
+  // Memory: a part for each task, and for two phases one for all. The values of dynamic rows, all of them or a task's
+  // one, come first in theirs.
+  int64_t values_bytes = 0;
   int64_t task_bytes = 0;
   int64_t shared_bytes = 0;
 };

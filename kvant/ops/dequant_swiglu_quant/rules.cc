@@ -62,9 +62,7 @@ Status CheckAttributes(const DequantSwigluQuantArgs& a, Attributes* attributes) 
 Status CheckGroupIndex(const ConstTensorView& groups, Problem* problem) {
   if (!groups.present()) return {};
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"group_index", groups}));
-  if (!IsIndex(groups.dtype())) {
-    return InvalidDtype("group_index is {}, expected int32 or int64", Name(groups.dtype()));
-  }
+  KVANT_RETURN_IF_ERROR(CheckIndex(kOp, {"group_index", groups}));
   const bool pairs = groups.rank() == 2 && groups.shape(1) == 2;
   if (groups.rank() != 1 && !pairs) {
     return Invalid("group_index has shape {}, expected [G], row counts, or [G, 2], parameter rows and row counts",

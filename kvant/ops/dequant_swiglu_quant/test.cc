@@ -64,6 +64,8 @@ TEST(DequantSwigluQuant, ThreadsDoNotMatter) {
       for (const auto& pool : pools) {
         EXPECT_EQ(p.Check(expected, {pool->get(), nullptr, 0, static_cast<Stores>(Uniform(rng, 0, 2))}), "");
       }
+      const ParallelFor idle{round % 2 == 0 ? 8 : 0, nullptr, nullptr};
+      EXPECT_EQ(p.Check(expected, {&idle}), "");
       if (HasFailure()) return;
     }
   }

@@ -51,8 +51,17 @@ Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* 
   const ConstTensorView logical(kAnywhere, dtype, x->dims()), none;
   KVANT_RETURN_IF_ERROR(CheckFloat(kOp, {"x", logical}));
   const int64_t packed = CodesPerElement(a.dst_type, a.var.dtype());
-  KVANT_RETURN_IF_ERROR(CheckScatter(
-      {kOp, {"var", a.var}, a.indices, {"x", logical}, a.axis, a.index_mode, /*whole_rows=*/true, packed}, geometry));
+  KVANT_RETURN_IF_ERROR(CheckScatter({kOp,
+                                      {"var", a.var},
+                                      a.indices,
+                                      {"x", logical},
+                                      a.axis,
+                                      a.index_mode,
+                                      /*whole_rows=*/true,
+                                      packed,
+                                      /*gathers=*/true},
+                                     geometry));
+  KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"x", logical}));
   const RowwiseInputs rows{kOp, logical, none, none, QuantMode::kPerToken, a.group_size};
   KVANT_RETURN_IF_ERROR(kvant::CheckInputs(rows));
   KVANT_RETURN_IF_ERROR(CheckFormat(rows, a.dst_type));

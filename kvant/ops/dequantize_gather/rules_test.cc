@@ -81,7 +81,9 @@ TEST_F(GatherRules, Addressing) {
   Fails(kValue, "index_mode is missing, expected batch, pair or slot", [](Args& a) { a.index_mode.reset(); });
   Fails(kValue, "length is 0, expected at least 1", [](Args& a) { a.length = 0; });
   Fails(kValue, "length is 2, expected 1 for index_mode slot", [](Args& a) { a.index_mode = IndexMode::kSlot; });
-  Fails(kValue, "x.shape[1] is 5, more than var.shape[1] = 4", [](Args& a) { a.length = 5; });
+  Fails(kValue, "length is 5, more than var.shape[1] = 4", [](Args& a) { a.length = 5; });
+  Fails(kValue, "length is 4611686018427387904, more than var.shape[1] = 4",
+        [](Args& a) { a.length = int64_t{1} << 62; });
   Fails(kValue, "axis is 3, expected 1 to 2 or -3 to -2", [](Args& a) { a.axis = 3; });
   Fails(kRange, "indices[1] is 3, expected 0 to 2", [this](Args&) { indices_.Set(1, int64_t{3}); });
 }

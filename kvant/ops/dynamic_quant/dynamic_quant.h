@@ -28,7 +28,7 @@ struct DynamicQuantArgs {
   bool symmetric = false;
   QuantMode quant_mode = QuantMode::kPerToken;
   int64_t group_size = 0;   // pertoken, INT8 and INT4: elements per scale, a divisor of H; 0: the whole row
-  double dst_type_max = 0;  // HIFLOAT8: D, at most 32768; 0 means 32768
+  double dst_type_max = 0;  // HIFLOAT8: D, 1e-6 to 32768; 0, or less than 1e-6, means 32768
 
   TensorView y;       // codes: x.shape; INT4 packs the last dimension into uint8 [..., H/2] or int32 [..., H/8]
   TensorView scale;   // float32: x.shape[:-1] (+ [H / group_size]); pertensor (1,); perchannel x.shape without dim -2
@@ -38,15 +38,18 @@ struct DynamicQuantArgs {
 // What y, scale and offset must look like; INT4 as bytes. Fails like DynamicQuant on bad inputs and attributes
 // (argument values, such as the boundaries in group_index, are not read).
 struct DynamicQuantOutputs {
-  TensorSpec y, scale, offset;
+  TensorSpec y, scale;
+  TensorSpec offset;  // symmetric: rank -1, there is none
 };
 Status InferDynamicQuant(const DynamicQuantArgs& args, DynamicQuantOutputs* outputs);
 
 // Fails, before anything is written, with
 //   kInvalidType   a dtype that is not listed above
-//   kInvalidValue  a shape that does not follow from x, an odd H for INT4, a group_size that does not divide H,
-//                  outputs that overlap themselves, one another or an input
+//   kInvalidValue  a shape that does not follow from x, an odd H for INT4, a group_size that does not divide H, a
+//                  dst_type_max above 32768, negative or for another format than HIFLOAT8, outputs that overlap
+//                  themselves, one another or an input
 //   kOutOfRange    group_index decreasing, negative, or not ending at the number of rows
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 //   kOutOfMemory   no memory for scratch (pertensor, perchannel and very long rows)
 Status DynamicQuant(const DynamicQuantArgs& args, const ExecOptions& exec = {});
 

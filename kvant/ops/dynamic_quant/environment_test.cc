@@ -171,16 +171,19 @@ TEST(DynamicQuantEnvironment, CallsFromManyThreads) {
   for (const std::string& failure : failures) EXPECT_EQ(failure, "");
 }
 
-// More threads than work, a pool that says it has a thousand, and calls from inside a pool.
+// More threads than work, a pool that says it has a thousand, pools that can run nothing, and calls from inside a pool.
 TEST(DynamicQuantEnvironment, AnyNumberOfThreads) {
   Rng rng(5);
   const testing::ReversePool many(1000);
+  const ParallelFor empty{0, many.get()->pool, many.get()->run}, idle{8, nullptr, nullptr};
   for (const QuantMode mode : kModes) {
     for (const Shape& shape : {Shape{1, 1}, Shape{3, 30000}, Shape{70000, 2}, Shape{300, 1000}}) {
       RowwiseProblem p = Sensitive(Format::kInt8, mode, false, shape, rng);
       const RowwiseProblem::Expected expected = p.Expect();
       EXPECT_EQ(CheckOnEachTarget(p, expected, {many.get()}), "");
       EXPECT_EQ(CheckOnEachTarget(p, expected, {&SerialFor()}), "");
+      EXPECT_EQ(CheckOnEachTarget(p, expected, {&empty}), "");
+      EXPECT_EQ(CheckOnEachTarget(p, expected, {&idle}), "");
       std::string nested = "not run";
       const ThreadPool pool(3);
       const std::function<void()> body = [&] { nested = CheckDynamicQuant(p, expected, {pool.get()}); };

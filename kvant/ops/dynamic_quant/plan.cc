@@ -10,6 +10,7 @@ Status InferDynamicQuant(const DynamicQuantArgs& args, DynamicQuantOutputs* outp
   outputs->y = CodeSpec(args.x, args.dst_type, StorageType(args.dst_type));
   outputs->scale = ParamSpec(args.x, args.quant_mode, args.group_size);
   outputs->offset = outputs->scale;
+  if (args.symmetric) outputs->offset.rank = -1;
   return {};
 }
 

@@ -87,6 +87,9 @@ TEST_F(DynamicQuantResultsRules, Overlap) {
   Fails(kValue, "elements of scale share memory: shape [2, 3], strides [2, 1]", [](auto& a) {
     a.scale = TensorView(a.scale.data(), DType::kFloat32, {2, 3}, {2, 1});
   });
+  Fails(kValue, "elements of scale share memory: shape [2, 3], strides [4611686018427387904, 1]", [](auto& a) {
+    a.scale = TensorView(a.scale.data(), DType::kFloat32, {2, 3}, {int64_t{1} << 62, 1});  // 2^64 bytes from row to row
+  });
   Fails(kValue, "elements of offset share memory: shape [2, 3], strides [1, 1]", [](auto& a) {
     a.offset = TensorView(a.offset.data(), DType::kFloat32, {2, 3}, {1, 1});
   });

@@ -189,6 +189,21 @@ TEST(DynamicQuant, PerTensorAndPerChannel) {
         {127, -127, 64, 127}, {2, 2});
 }
 
+// However many rows: without elements there is nothing to walk through.
+TEST(DynamicQuant, PerTensorOfManyEmptyRows) {
+  float scale = -1, offset = -1;
+  DynamicQuantArgs args;
+  args.x = ConstTensorView(nullptr, DType::kFloat16, {int64_t{1} << 40, 0});
+  args.quant_mode = QuantMode::kPerTensor;
+  args.y = TensorView(nullptr, DType::kInt8, {int64_t{1} << 40, 0});
+  args.scale = TensorView(&scale, DType::kFloat32, {1});
+  args.offset = TensorView(&offset, DType::kFloat32, {1});
+  const Status status = DynamicQuant(args);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(scale, 1e-12f);
+  EXPECT_EQ(offset, 127);
+}
+
 // Multiplying by a reciprocal, of the scale or of D, would be another operator.
 TEST(DynamicQuant, Divides) {
   const float seventh = 1.0f / 7;

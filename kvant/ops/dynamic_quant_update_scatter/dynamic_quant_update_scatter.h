@@ -41,7 +41,7 @@ struct DynamicQuantUpdateScatterArgs : CacheUpdate {
 
   Format dst_type = Format::kInt8;  // kInt8 | kInt4
   bool symmetric = false;
-  bool negate_offset = false;           // tables hold -offset, for readers that add it
+  bool negate_offset = false;           // tables hold -offset, for readers that add it; asymmetric only
   int64_t group_size = 0;               // elements per scale, a divisor of H; 0: the whole row
   int axis = -2;                        // of var; neither its first dimension nor its last; negative: from the end
   std::optional<IndexMode> index_mode;  // has to be given

@@ -122,7 +122,9 @@ bool FindPlainUpdate(const Args& args, PlainUpdate* update) {
   if (!AllApart(ranges, 4 * update->caches, indices)) return false;
   Target target{};
   if (!ActiveTarget(&target).ok()) return false;
-  for (PlainRows& rows : update->rows) rows.kernels = &GetRowKernels(target, rows.x_dtype);
+  for (int i = 0; i < update->caches; ++i) {
+    update->rows[i].kernels = &GetRowKernels(target, update->rows[i].x_dtype);
+  }
   return true;
 }
 

@@ -73,7 +73,7 @@ bool IsGiven(const CacheUpdate& c) {
 Args Canonical(Args a) {
   const bool lacks_heads = LacksHeads(a, a);
   for (CacheUpdate* c : {static_cast<CacheUpdate*>(&a), &a.second}) {
-    if (!c->var.present() || c->var.rank() > kMaxRank || c->updates.rank() >= kMaxRank) continue;
+    if (!c->var.present() || c->var.rank() > kMaxRank || c->updates.rank() > kMaxRank) continue;
     if (LacksHeads(a, *c)) c->updates = WithDimension(c->updates, 1);
     if (a.group_size != 0) continue;
     c->var_scale = CanonicalTable(c->var, c->var_scale, a.symmetric);

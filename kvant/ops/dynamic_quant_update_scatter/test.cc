@@ -139,6 +139,27 @@ TEST(DynamicQuantUpdateScatter, OneBadIndexWritesNothing) {
 }
 
 // updates [B, 1, H], var [B, S, 1, H], tables [B, S] or [B, S, 1]; symmetric scales [B, S, 1, 1].
+// Symmetric scales with a 1 at the end, of the largest rank that there is.
+TEST(DynamicQuantUpdateScatter, ThirtyTwoDimensions) {
+  std::vector<int64_t> shape(kMaxRank, 1), scales(kMaxRank, 1);
+  shape.back() = 4;
+  const float x[4] = {-127, 64, 0, 1};
+  int8_t codes[4] = {};
+  float scale = 0;
+  const int32_t index = 0;
+  DynamicQuantUpdateScatterArgs args;
+  args.updates = ConstTensorView(x, DType::kFloat32, std::span<const int64_t>(shape));
+  args.var = TensorView(codes, DType::kInt8, std::span<const int64_t>(shape));
+  args.var_scale = TensorView(&scale, DType::kFloat32, std::span<const int64_t>(scales));
+  args.indices = ConstTensorView(&index, DType::kInt32, {1});
+  args.symmetric = true;
+  args.index_mode = IndexMode::kBatch;
+  const Status status = DynamicQuantUpdateScatter(args);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(scale, 1);
+  EXPECT_EQ(codes[1], 64);
+}
+
 TEST(DynamicQuantUpdateScatter, TheSourceOperatorsShapes) {
   Rng rng(5);
   constexpr int64_t kB = 3, kS = 5, kH = 32;

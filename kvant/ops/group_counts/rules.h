@@ -11,10 +11,7 @@ namespace kvant::group_counts {
 
 inline Status CheckVector(std::string_view op, NamedTensor t) {
   KVANT_RETURN_IF_ERROR(CheckPresent(op, t));
-  if (!IsIndex(t.tensor.dtype())) {
-    return Status::InvalidType(
-        fmt::format("{}: {} is {}, expected int32 or int64", op, t.name, Name(t.tensor.dtype())));
-  }
+  KVANT_RETURN_IF_ERROR(CheckIndex(op, t));
   if (t.tensor.rank() == 1) return {};
   return Status::InvalidValue(
       fmt::format("{}: {} has shape {}, expected one dimension", op, t.name, ShapeText(t.tensor.shape())));

@@ -116,6 +116,18 @@ TEST(ParamsFromMinMax, WhatAnEmptyRowReportsCountsAsZero) {
   }
 }
 
+// A stride that is never taken says nothing about which memory it is.
+TEST(ParamsFromAmax, InPlaceWithADimensionOfOne) {
+  float amax[3] = {127, 254, 0};
+  ParamsFromAmaxArgs args;
+  args.amax = ConstTensorView(amax, DType::kFloat32, {1, 3}, {1, 1});
+  args.scale = TensorView(amax, DType::kFloat32, {1, 3});
+  const Status status = ParamsFromAmax(args);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(amax[0], 1);
+  EXPECT_EQ(amax[1], 2);
+}
+
 // Any bits in any layout, in place and not.
 TEST(Params, EqualTheFormulas) {
   Rng rng(2);

@@ -16,8 +16,8 @@ Status ScatterOn(Queue& queue, const char* op, const TensorView& self, const Sca
   const ScatterGeometry& g = index.geometry();
   QuantizeArgs update;
   update.x = FirstUpdate(args.updates);
-  update.scales = args.quant_scales;
-  update.zero_points = args.quant_zero_points;
+  update.quant_scales = args.quant_scales;
+  update.quant_zero_points = args.quant_zero_points;
   update.dst_type = args.dst_type;
   update.reciprocal_scale = args.reciprocal_scale;
   update.round_mode = args.round_mode;

@@ -58,8 +58,8 @@ struct QuantScatterProblem : ScatterProblem {
     TestTensor codes(self.dtype(), updates.shape(), rng);
     QuantizeArgs quantize;
     quantize.x = updates.view();
-    quantize.scales = scales.view();
-    if (has_zero) quantize.zero_points = zero_points.view();
+    quantize.quant_scales = scales.view();
+    if (has_zero) quantize.quant_zero_points = zero_points.view();
     quantize.dst_type = format;
     quantize.reciprocal_scale = reciprocal;
     quantize.round_mode = round_mode;

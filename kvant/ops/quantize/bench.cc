@@ -51,8 +51,8 @@ void Run(benchmark::State& state, const Case& c) {
   for (float& s : scales) s = c.kind == Kind::kReciprocal ? 30 + normal(random) : 0.03f + 0.001f * normal(random);
   QuantizeArgs args;
   args.x = ConstTensorView(x.data(), c.dtype, {c.rows, c.columns});
-  args.scales = ConstTensorView(scales.data(), DType::kFloat32, {n});
-  if (IsInteger(c.format)) args.zero_points = ConstTensorView(zero_points.data(), DType::kFloat32, {n});
+  args.quant_scales = ConstTensorView(scales.data(), DType::kFloat32, {n});
+  if (IsInteger(c.format)) args.quant_zero_points = ConstTensorView(zero_points.data(), DType::kFloat32, {n});
   args.dst_type = c.format;
   args.axis = c.kind == Kind::kPerRow ? 0 : -1;
   args.reciprocal_scale = c.kind == Kind::kReciprocal;

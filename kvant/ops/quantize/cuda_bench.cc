@@ -18,10 +18,10 @@ void Add(int64_t rows, int64_t columns, DType dtype, Format format, bool per_cha
   c.call = [=](const std::vector<char*>& b, const cuda::Exec& exec) {
     QuantizeArgs args;
     args.x = ConstTensorView(b[0], dtype, {rows, columns});
-    args.scales = ConstTensorView(b[1], DType::kFloat32, {scales});
+    args.quant_scales = ConstTensorView(b[1], DType::kFloat32, {scales});
     args.dst_type = format;
     args.y = TensorView(b[2], StorageType(format), {rows, code_bytes});
-    OnDevice(args.x, args.scales, args.y);
+    OnDevice(args.x, args.quant_scales, args.y);
     return cuda::Quantize(args, exec).ok();
   };
   c.goal = GoalOf(rows, columns, c.moved);

@@ -19,12 +19,8 @@ struct CudaParameters {
 };
 
 inline CudaParameters ParametersOf(const QuantizeArgs& args) {
-  return {args.dst_type,
-          args.round_mode == RoundMode::kHybrid,
-          args.reciprocal_scale,
-          args.x.dtype(),
-          MakeParameter(args.scales),
-          MakeParameter(args.zero_points)};
+  return {args.dst_type,  args.round_mode == RoundMode::kHybrid, args.reciprocal_scale,
+          args.x.dtype(), MakeParameter(args.quant_scales),      MakeParameter(args.quant_zero_points)};
 }
 
 // Of legal arguments with elements, before the grid is put in order.

@@ -24,8 +24,8 @@ TEST_F(QuantizeCuda, AnyProblem) {
     OnDevice device;
     QuantizeArgs args = p.Args();
     args.x = device(p.x);
-    args.scales = device(p.scales);
-    if (p.has_zero) args.zero_points = device(p.zero_points);
+    args.quant_scales = device(p.scales);
+    if (p.has_zero) args.quant_zero_points = device(p.zero_points);
     args.y = device(p.y);
     const Status status = cuda::Quantize(args);
     ASSERT_TRUE(status.ok()) << status.message();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/rowwise/pieces.h"
 #include "kvant/rowwise/regular.h"
 
@@ -14,8 +15,6 @@ constexpr int64_t kRowsForInverses = 4;
 // Loops over parameters run in steps of this length, which a compiler turns into vectors.
 constexpr int64_t kStep = 16;
 static_assert(kPanel % kStep == 0);
-
-constexpr int64_t RoundUp(int64_t n) { return (n + kStep - 1) / kStep * kStep; }
 
 struct NoZeros {
   float values[kPanel] = {};
@@ -86,7 +85,7 @@ bool AllFixed(int bits, const float* zeros, int64_t n) {
 Parameters::Parameters(const Plan& plan)
     : plan_(plan),
       rule_(plan.format, plan.zero.data != nullptr, plan.x_dtype),
-      shared_room_(RoundUp(plan.kernels->shared_room)),
+      shared_room_(RoundUp(plan.kernels->shared_room, kStep)),
       zero_(plan.zero.data != nullptr ? zeros_ : kNoZeros.values) {}
 
 void Parameters::LoadColumns(int64_t column, int64_t n, int64_t rows) {
@@ -95,7 +94,7 @@ void Parameters::LoadColumns(int64_t column, int64_t n, int64_t rows) {
   if (zero_ == zeros_) ConvertPeriod(plan_.zero, plan_, column, distinct, zeros_);
   regular_ = false;
   if (rows * (n / distinct) >= kRowsForInverses) {
-    const int64_t padded = RoundUp(distinct);
+    const int64_t padded = RoundUp(distinct, kStep);
     std::fill(scale_ + distinct, scale_ + padded, scale_[0]);
     if (zero_ == zeros_) std::fill(zeros_ + distinct, zeros_ + padded, zeros_[0]);
     Judge(padded);

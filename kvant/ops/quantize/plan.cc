@@ -82,7 +82,8 @@ Parameter MakeParameter(const ConstTensorView& t) {
 
 Grid MakeGrid(const QuantizeArgs& args, int counted, int counter) {
   Grid grid;
-  const bool one = args.scales.elements() == 1 && (!args.zero_points.present() || args.zero_points.elements() == 1);
+  const bool one = args.quant_scales.elements() == 1 &&
+                   (!args.quant_zero_points.present() || args.quant_zero_points.elements() == 1);
   const int64_t per_element = CodesPerElement(args.dst_type, args.y.dtype());
   const int last = args.x.rank() - 1;
   for (int d = 0; d <= last; ++d) {
@@ -110,8 +111,8 @@ Plan MakePlan(const QuantizeArgs& args, Target target) {
   plan.period = JoinRows(&plan.grid);
   plan.y = static_cast<char*>(args.y.data());
   plan.x = static_cast<const char*>(args.x.data());
-  plan.scale = MakeParameter(args.scales);
-  plan.zero = MakeParameter(args.zero_points);
+  plan.scale = MakeParameter(args.quant_scales);
+  plan.zero = MakeParameter(args.quant_zero_points);
   plan.streaming = false;
   plan.far = args.x.elements() * ByteSize(plan.x_dtype) >= kBeyondL2;
   return plan;

@@ -86,8 +86,8 @@ struct QuantizeProblem {
   QuantizeArgs Args() {
     QuantizeArgs args;
     args.x = x.view();
-    args.scales = scales.view();
-    if (has_zero) args.zero_points = zero_points.view();
+    args.quant_scales = scales.view();
+    if (has_zero) args.quant_zero_points = zero_points.view();
     args.dst_type = format;
     args.axis = axis;
     args.reciprocal_scale = reciprocal;

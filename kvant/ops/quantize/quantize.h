@@ -12,9 +12,9 @@ namespace kvant {
 // y = cast(x / scale[k] + zero_point[k]), with reciprocal_scale y = cast(x * scale[k] + zero_point[k]); k runs along
 // `axis`. IEEE rules: x / 0 saturates, 0 / 0 is NaN, whose integer code is 0.
 struct QuantizeArgs {
-  ConstTensorView x;            // float16 | bfloat16 | float32, rank >= 1, any strides
-  ConstTensorView scales;       // float16 | bfloat16 | float32: x.shape[axis] elements in any shape, or one
-  ConstTensorView zero_points;  // optional, int32 | float16 | bfloat16 | float32: likewise; fractions count
+  ConstTensorView x;                  // float16 | bfloat16 | float32, rank >= 1, any strides
+  ConstTensorView quant_scales;       // float16 | bfloat16 | float32: x.shape[axis] elements in any shape, or one
+  ConstTensorView quant_zero_points;  // optional, int32 | float16 | bfloat16 | float32: likewise; fractions count
   Format dst_type = Format::kInt8;
   int axis = -1;  // negative: from the end
   bool reciprocal_scale = false;
@@ -27,7 +27,8 @@ Status InferQuantize(const QuantizeArgs& args, TensorSpec* y);
 
 // Fails, before anything is written, with
 //   kInvalidType   a dtype that is not listed above
-//   kInvalidValue  an axis that x does not have, scales or zero_points of another size, a round_mode that dst_type does
+//   kInvalidValue  an axis that x does not have, quant_scales or quant_zero_points of another size, a round_mode that
+//   dst_type does
 //                  not have, an odd H for INT4, a y of another shape, or one that overlaps itself or an input
 Status Quantize(const QuantizeArgs& args, const ExecOptions& exec = {});
 

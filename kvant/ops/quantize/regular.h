@@ -15,13 +15,11 @@ namespace kvant::quantize {
 // numerics/README.md:
 //
 // - Scales from 2^-76 to 2^100. Flushing an x below 2^-126, a product or a residual moves a quotient (product) only
-// where
-//   it is at most 2^-26 in magnitude. Around that, integer codes are those of the zero point alone, and without a zero
-//   point an FP8 or HIFLOAT8 code is a zero with the sign of x, which the encoder takes from x.
+//   where it is at most 2^-26 in magnitude. Around that, integer codes are those of the zero point alone, and without a
+//   zero point an FP8 or HIFLOAT8 code is a zero with the sign of x, which the encoder takes from x.
 // - FP8 and HIFLOAT8 with a zero point: scales from 2^-50 to 2^74, where that is so up to 2^-50 only. From 2^-24 on a
-// zero
-//   point swallows such a quotient; below, the sum is too small for a code other than zero. An FP8 zero also has the
-//   sign of the sum, so its zero points start at 2^-44, far above the quotient.
+//   zero point swallows such a quotient; below, the sum is too small for a code other than zero. An FP8 zero also has
+//   the sign of the sum, so its zero points start at 2^-44, far above the quotient.
 // - fp16 elements are at least 2^-24, so nothing is subnormal and everything is exact.
 class Regular {
  public:

@@ -11,10 +11,6 @@ namespace kvant::quantize {
 
 inline constexpr std::string_view kOp = "quantize";
 
-constexpr std::string_view Name(RoundMode m) {
-  return m == RoundMode::kRint ? "rint" : m == RoundMode::kRound ? "round" : "hybrid";
-}
-
 // Dimension `axis` of x, counted from the front.
 inline int Axis(const QuantizeArgs& a) { return a.axis < 0 ? a.axis + a.x.rank() : a.axis; }
 
@@ -35,8 +31,8 @@ inline Status CheckParameters(std::string_view op, NamedTensor scales, NamedTens
   if (!zero_points.tensor.present()) return {};
   KVANT_RETURN_IF_ERROR(CheckPresent(op, zero_points));
   if (const DType dtype = zero_points.tensor.dtype(); !IsFloat(dtype) && dtype != DType::kInt32) {
-    return Status::InvalidType(fmt::format("{}: {} is {}, expected int32, float16, bfloat16 or float32", op,
-                                           zero_points.name, kvant::Name(dtype)));
+    return Status::InvalidType(
+        fmt::format("{}: {} is {}, expected int32, float16, bfloat16 or float32", op, zero_points.name, Name(dtype)));
   }
   return CheckCount(op, zero_points, x, axis);
 }
@@ -44,7 +40,7 @@ inline Status CheckParameters(std::string_view op, NamedTensor scales, NamedTens
 inline Status CheckRoundMode(std::string_view op, RoundMode mode, Format format) {
   if (mode == RoundMode::kRint || format == Format::kHiFloat8) return {};
   return Status::InvalidValue(
-      fmt::format("{}: round_mode is {}, but dst_type is {}: it is for hifloat8", op, Name(mode), kvant::Name(format)));
+      fmt::format("{}: round_mode is {}, but dst_type is {}: it is for hifloat8", op, Name(mode), Name(format)));
 }
 
 inline Status CheckInputs(const QuantizeArgs& a) {
@@ -56,14 +52,17 @@ inline Status CheckInputs(const QuantizeArgs& a) {
     return Status::InvalidValue(
         fmt::format("{}: axis is {}, expected {} to {}", kOp, a.axis, -a.x.rank(), a.x.rank() - 1));
   }
-  KVANT_RETURN_IF_ERROR(CheckParameters(kOp, {"scales", a.scales}, {"zero_points", a.zero_points}, {"x", a.x}, a.axis));
+  KVANT_RETURN_IF_ERROR(CheckParameters(kOp, {"quant_scales", a.quant_scales},
+                                        {"quant_zero_points", a.quant_zero_points}, {"x", a.x}, a.axis));
   return CheckRoundMode(kOp, a.round_mode, a.dst_type);
 }
 
 inline Status CheckOutput(const QuantizeArgs& a, Device device = Device::kCpu) {
   const ConstTensorView y = a.y;
   KVANT_RETURN_IF_ERROR(CheckCodes(kOp, {"y", y}, a.x, a.dst_type));
-  return CheckOverlap(kOp, {{"y", y}}, {{"x", a.x}, {"scales", a.scales}, {"zero_points", a.zero_points}}, device);
+  return CheckOverlap(kOp, {{"y", y}},
+                      {{"x", a.x}, {"quant_scales", a.quant_scales}, {"quant_zero_points", a.quant_zero_points}},
+                      device);
 }
 
 }  // namespace kvant::quantize

@@ -26,8 +26,8 @@ class QuantizeRules : public ::testing::Test {
   QuantizeArgs Args() {
     QuantizeArgs args;
     args.x = x_.view();
-    args.scales = scales_.view();
-    args.zero_points = zero_points_.view();
+    args.quant_scales = scales_.view();
+    args.quant_zero_points = zero_points_.view();
     args.y = y_.view();
     return args;
   }
@@ -90,23 +90,23 @@ TEST_F(QuantizeRules, Axis) {
 }
 
 TEST_F(QuantizeRules, Parameters) {
-  InputFails(kValue, "scales is missing", [](auto& a) { a.scales = {}; });
-  InputFails(kType, "scales is int32, expected float16, bfloat16 or float32",
-             [](auto& a) { a.scales = As(a.scales, DType::kInt32, {4}); });
-  InputFails(kValue, "scales has 3 elements, expected 1 or x.shape[-1] = 4",
-             [](auto& a) { a.scales = As(a.scales, DType::kFloat32, {3}); });
-  InputFails(kValue, "scales has 4 elements, expected 1 or x.shape[0] = 3", [](auto& a) { a.axis = 0; });
-  InputFails(kValue, "scales has 0 elements, expected 1 or x.shape[-1] = 4",
-             [](auto& a) { a.scales = As(a.scales, DType::kFloat32, {0}); });
-  InputFails(kValue, "scales has shape [4] but no memory",
-             [](auto& a) { a.scales = ConstTensorView(nullptr, DType::kFloat32, {4}); });
-  InputFails(kType, "zero_points is int64, expected int32, float16, bfloat16 or float32",
-             [](auto& a) { a.zero_points = As(a.zero_points, DType::kInt64, {4}); });
-  InputFails(kValue, "zero_points has 2 elements, expected 1 or x.shape[-1] = 4", [](auto& a) {
-    a.zero_points = As(a.zero_points, DType::kInt32, {1, 2});
+  InputFails(kValue, "quant_scales is missing", [](auto& a) { a.quant_scales = {}; });
+  InputFails(kType, "quant_scales is int32, expected float16, bfloat16 or float32",
+             [](auto& a) { a.quant_scales = As(a.quant_scales, DType::kInt32, {4}); });
+  InputFails(kValue, "quant_scales has 3 elements, expected 1 or x.shape[-1] = 4",
+             [](auto& a) { a.quant_scales = As(a.quant_scales, DType::kFloat32, {3}); });
+  InputFails(kValue, "quant_scales has 4 elements, expected 1 or x.shape[0] = 3", [](auto& a) { a.axis = 0; });
+  InputFails(kValue, "quant_scales has 0 elements, expected 1 or x.shape[-1] = 4",
+             [](auto& a) { a.quant_scales = As(a.quant_scales, DType::kFloat32, {0}); });
+  InputFails(kValue, "quant_scales has shape [4] but no memory",
+             [](auto& a) { a.quant_scales = ConstTensorView(nullptr, DType::kFloat32, {4}); });
+  InputFails(kType, "quant_zero_points is int64, expected int32, float16, bfloat16 or float32",
+             [](auto& a) { a.quant_zero_points = As(a.quant_zero_points, DType::kInt64, {4}); });
+  InputFails(kValue, "quant_zero_points has 2 elements, expected 1 or x.shape[-1] = 4", [](auto& a) {
+    a.quant_zero_points = As(a.quant_zero_points, DType::kInt32, {1, 2});
   });
-  Fails(kValue, "zero_points is on a CUDA device, expected a CPU tensor",
-        [](auto& a) { a.zero_points.set_device(Device::kCuda); });
+  Fails(kValue, "quant_zero_points is on a CUDA device, expected a CPU tensor",
+        [](auto& a) { a.quant_zero_points.set_device(Device::kCuda); });
 }
 
 TEST_F(QuantizeRules, RoundMode) {
@@ -138,8 +138,10 @@ TEST_F(QuantizeRules, Y) {
     a.y = TensorView(a.y.data(), DType::kInt8, {3, 4}, {0, 1});
   });
   Fails(kValue, "x and y share memory", [](auto& a) { a.y = As(a.x, DType::kInt8, {3, 4}); });
-  Fails(kValue, "scales and y share memory", [](auto& a) { a.y = As(a.scales, DType::kInt8, {3, 4}); });
-  Fails(kValue, "zero_points and y share memory", [](auto& a) { a.y = As(a.zero_points, DType::kInt8, {3, 4}); });
+  Fails(kValue, "quant_scales and y share memory", [](auto& a) { a.y = As(a.quant_scales, DType::kInt8, {3, 4}); });
+  Fails(kValue, "quant_zero_points and y share memory", [](auto& a) {
+    a.y = As(a.quant_zero_points, DType::kInt8, {3, 4});
+  });
 }
 
 TEST_F(QuantizeRules, Shapes) {
@@ -159,12 +161,12 @@ TEST_F(QuantizeRules, Shapes) {
 // One and many may be mixed, in any shape.
 TEST_F(QuantizeRules, ParametersInAnyShape) {
   QuantizeArgs args = Args();
-  args.scales = As(args.scales, DType::kFloat32, {1, 1});
+  args.quant_scales = As(args.quant_scales, DType::kFloat32, {1, 1});
   EXPECT_TRUE(Quantize(args).ok());
-  args.scales = As(scales_.view(), DType::kFloat32, {2, 1, 2});
-  args.zero_points = As(args.zero_points, DType::kInt32, {});
+  args.quant_scales = As(scales_.view(), DType::kFloat32, {2, 1, 2});
+  args.quant_zero_points = As(args.quant_zero_points, DType::kInt32, {});
   EXPECT_TRUE(Quantize(args).ok());
-  args.zero_points = {};
+  args.quant_zero_points = {};
   EXPECT_TRUE(Quantize(args).ok());
 }
 

@@ -11,8 +11,8 @@ QuantizeArgs Read(const Tensor& x, const Tensor& quant_scales, const Maybe& quan
                   int64_t axis, int64_t round_mode, bool reciprocal_scale) {
   QuantizeArgs args;
   args.x = kRead.In("x", x);
-  args.scales = kRead.In("quant_scales", quant_scales);
-  args.zero_points = kRead.In("quant_zero_points", quant_zero_points);
+  args.quant_scales = kRead.In("quant_scales", quant_scales);
+  args.quant_zero_points = kRead.In("quant_zero_points", quant_zero_points);
   args.dst_type = format;
   args.axis = kRead.Axis(axis);
   args.reciprocal_scale = reciprocal_scale;

@@ -24,7 +24,15 @@ struct QuantizeWithParamsArgs {
   TensorView y;
 };
 
+// What y must look like; INT4 as bytes. Fails like QuantizeWithParams on bad inputs and attributes.
 Status InferQuantizeWithParams(const QuantizeWithParamsArgs& args, TensorSpec* y);
+
+// Fails, before anything is written, with
+//   kInvalidType   a dtype that is not listed above
+//   kInvalidValue  a scale, offset or y of another shape, an odd H for INT4, a group_size that does not divide H, a y
+//                  that overlaps itself or an input
+//   kOutOfRange    group_index decreasing, negative, or not ending at the number of rows
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 Status QuantizeWithParams(const QuantizeWithParamsArgs& args, const ExecOptions& exec = {});
 
 }  // namespace kvant

@@ -22,8 +22,16 @@ struct RowStatsArgs {
   TensorView amax;  // float32; RowAmax only
 };
 
-// The shape of the results.
+// The shape of the results. Fails like RowMinMax on bad inputs and attributes.
 Status InferRowStats(const RowStatsArgs& args, TensorSpec* result);
+
+// RowMinMax and RowAmax fail, before anything is written, with
+//   kInvalidType   a dtype that is not listed above
+//   kInvalidValue  a result of another shape, a group_size that does not divide H, results that overlap themselves, one
+//                  another or an input
+//   kOutOfRange    group_index decreasing, negative, or not ending at the number of rows
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
+//   kOutOfMemory   no memory for scratch (pertensor, perchannel and very long rows)
 
 // Smallest and largest x'. -0 orders below +0; a NaN makes both NaN; an empty row gives +inf and -inf.
 Status RowMinMax(const RowStatsArgs& args, const ExecOptions& exec = {});

@@ -165,7 +165,7 @@ TEST_F(RowStatsRules, NoMemoryForScratch) {
   const int64_t columns = 100000;
   TestTensor min(DType::kFloat32, {columns}, rng_), max(DType::kFloat32, {columns}, rng_);
   RowStatsArgs args;
-  args.x = ConstTensorView(memory_, DType::kFloat16, {int64_t{1} << 46, columns}, {0, 0});
+  args.x = ConstTensorView(memory_, DType::kFloat16, {int64_t{1} << 34, columns}, {0, 0});
   args.quant_mode = QuantMode::kPerChannel;
   args.min = min.view();
   args.max = max.view();
