@@ -9,6 +9,7 @@
 #include "cli/cmd_inspect.h"
 #include "cli/cmd_quantize.h"
 #include "cli/cmd_targets.h"
+#include "cli/common.h"
 #include "cli/options.h"
 #include "kvant/core/version.h"
 
@@ -16,10 +17,11 @@ namespace kvant::cli {
 namespace {
 
 void AddSelection(CLI::App* app, Selection* selection) {
-  app->add_option("--tensor", selection->names, "only this tensor; may be given several times")
+  app->add_option("--tensor", selection->names, "only the tensor of exactly this name; may be given several times")
       ->option_text("NAME")
       ->allow_extra_args(false);
-  app->add_option("--match", selection->patterns, "only tensors whose name matches, as '*.k'; several times too")
+  app->add_option("--match", selection->patterns,
+                  "only tensors whose name matches, as '*.k'; several times too; * ? [ \\ are special")
       ->option_text("GLOB")
       ->allow_extra_args(false);
   app->add_option("--except", selection->except, "not the tensors whose name matches; several times too")
@@ -28,9 +30,8 @@ void AddSelection(CLI::App* app, Selection* selection) {
 }
 
 void AddBlockBytes(CLI::App* app, int64_t* bytes) {
-  app->add_option("--block-bytes", *bytes, "input held in memory at a time; default 64 million; changes no result")
-      ->option_text("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  AddNumber(app, "--block-bytes", "N", bytes, int64_t{1}, int64_t{1} << 40,
+            "input held in memory at a time; default 64 million; changes no result", " of bytes");
 }
 
 void AddQuantize(CLI::App* root, Run* run) {
@@ -47,11 +48,10 @@ void AddQuantize(CLI::App* root, Run* run) {
   AddSymmetry(app, &o->symmetric);
   AddParsed(app, "--mode", "MODE", &o->mode, ParseQuantMode, "pertoken, pertensor or perchannel",
             "what shares a scale: a row (pertoken, default), all (pertensor), dimension -2 (perchannel)");
-  app->add_option("--group-size", o->group_size,
-                  "elements of a row that share a scale; pertoken int8 and int4; default 0: all")
-      ->option_text("N")
-      ->check(CLI::Range(int64_t{0}, INT64_MAX));
-  app->add_option("--dst-type-max", o->dst_type_max, "hifloat8: the largest code value, up to 32768")->option_text("V");
+  AddNumber(app, "--group-size", "N", &o->group_size, int64_t{0}, int64_t{1} << 40,
+            "elements of a row that share a scale; pertoken int8 and int4; default 0: all");
+  AddParsed(app, "--dst-type-max", "V", &o->dst_type_max, ParseNumber<double>, "a number",
+            "hifloat8: the largest code value, up to 32768");
   AddSelection(app, &o->selection);
   app->add_flag("--only", o->only, "leave out the tensors that are not quantized, instead of copying them");
   app->add_option("--smooth", o->smooth, "multiply rows by this tensor first")->option_text("NAME|FILE:NAME");
@@ -103,14 +103,11 @@ void AddInspect(CLI::App* root, Run* run) {
   app->add_option("FILE", o->input, ".safetensors or .npy file")->option_text(" ")->required();
   AddSelection(app, &o->selection);
   app->add_flag("--header", o->header_only, "names, types and shapes only: reads no data");
-  app->add_option("--outliers", o->outlier_factor,
-                  "rows count whose largest |x| exceeds K times the median row's; default 5")
-      ->option_text("K")
-      ->check([](const std::string& text) {
-        double k = 0;
-        const bool legal = CLI::detail::lexical_cast(text, k) && k > 0 && std::isfinite(k);
-        return legal ? std::string() : "expected a positive number, not " + text;
-      });
+  const auto positive = [](std::string_view text, double* k) {
+    return ParseNumber(text, k) && *k > 0 && std::isfinite(*k);
+  };
+  AddParsed(app, "--outliers", "K", &o->outlier_factor, positive, "a positive number",
+            "rows count whose largest |x| exceeds K times the median row's; default 5");
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
@@ -134,7 +131,7 @@ void AddCompare(CLI::App* root, Run* run) {
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
   app->footer(R"(Tensors of the same name are compared; two files of one tensor each are compared whatever its name.
-SQNR = 10 log10(sum a^2 / sum (a - b)^2).
+SQNR = 10 log10(sum a^2 / sum (a - b)^2). The exit code is 0 whether the tensors are equal or not; --json tells.
 
 Example:
   kvant compare model.safetensors model.int8.safetensors)");
@@ -157,7 +154,7 @@ void AddDemo(CLI::App* root, Run* run, const char* program) {
   CLI::App* const app = root->add_subcommand("demo", "Quantize real activations in every format: sizes, errors, speed");
   const auto o = std::make_shared<DemoOptions>();
   o->program = program;
-  app->add_option("--data", o->data, "folder with minilm_fp16.safetensors and minilm_bf16.safetensors")
+  app->add_option("--data", o->data, "a checkout's data folder: minilm_fp16, minilm_bf16 and smooth.safetensors")
       ->option_text("DIR (required)")
       ->required();
   AddThreads(app, &o->threads, "default 1");
@@ -165,6 +162,37 @@ void AddDemo(CLI::App* root, Run* run, const char* program) {
   app->footer(R"(Example, in a checkout of kvant:
   kvant demo --data data)");
   app->callback([o, run] { *run = [o] { return RunDemo(*o); }; });
+}
+
+std::string Commands(const CLI::App& app) {
+  const auto all = app.get_subcommands([](const CLI::App*) { return true; });
+  std::string names;
+  for (const CLI::App* const command : all) {
+    names += command == all.front() ? "" : command == all.back() ? " or " : ", ";
+    names += command->get_name();
+  }
+  return names;
+}
+
+// What is wrong, in words that do not need CLI11's.
+std::string Explain(const CLI::App& app, const CLI::ParseError& error) {
+  const auto command = app.get_subcommands();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    std::vector<std::string> words = app.remaining(true);
+    std::erase(words, "--");  // it only ends the options
+    if (command.empty() && !words.empty() && !words[0].starts_with('-')) {
+      return fmt::format("no command '{}': give {}", Printable(words[0]), Commands(app));
+    }
+    return fmt::format("unexpected argument{}: {}", words.size() == 1 ? "" : "s", CLI::detail::join(words, " "));
+  }
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr && !command.empty()) {
+    const std::string text = error.what(), name = text.substr(0, text.find(": "));
+    if (const CLI::Option* const option = command[0]->get_option_no_throw(name)) {
+      const bool too_often = static_cast<int64_t>(option->count()) > option->get_items_expected_max();
+      return name + (too_often ? " is given more than once" : " needs a value");
+    }
+  }
+  return error.what();
 }
 
 std::string OneLine(const CLI::App* app, std::string text) {
@@ -198,21 +226,22 @@ Examples:
   AddBenchCache(&app, run);
   AddBenchSwiglu(&app, run);
   AddDemo(&app, run, argc > 0 ? argv[0] : "kvant");
+  app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {  // help and version
-      app.exit(error);
-      return kExitOk;
+    if (error.get_exit_code() != 0) {
+      PrintError(OneLine(&app, Explain(app, error)));
+      return kExitUser;
     }
-    fmt::print(stderr, "{}", OneLine(&app, error.what()));
-    return kExitUser;
+    const bool version = dynamic_cast<const CLI::CallForVersion*>(&error) != nullptr;
+    *run = [text = version ? error.what() + std::string("\n") : app.help()] {
+      Print(text);
+      return Status();
+    };
   }
   if (*run) return std::nullopt;
-  fmt::print(stderr,
-             "kvant: give a command: quantize, dequantize, inspect, compare, targets, bench, bench-cache, bench-swiglu "
-             "or demo "
-             "(kvant --help)\n");
+  PrintError(OneLine(&app, "give a command: " + Commands(app)));
   return kExitUser;
 }
 

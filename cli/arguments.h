@@ -9,8 +9,8 @@
 
 namespace kvant::cli {
 
-// Parses the arguments and sets `run` to what they ask for. If there is nothing to run, because of --help, --version or
-// an error, that has been printed and the exit code is returned.
+// Parses the arguments and sets `run` to what they ask for, --help and --version included. If there is nothing to run,
+// because of an error, that has been printed and the exit code is returned.
 std::optional<int> ParseArguments(int argc, char** argv, std::function<Status()>* run);
 
 inline constexpr int kExitOk = 0;

@@ -9,9 +9,7 @@ namespace kvant::cli {
 namespace {
 
 void AddSeconds(CLI::App* app, double* seconds) {
-  app->add_option("--seconds", *seconds, "for each line; default 0.3")
-      ->option_text("S")
-      ->check(CLI::Range(0.001, 3600.0));
+  AddNumber(app, "--seconds", "S", seconds, 0.001, 3600.0, "for each line; default 0.3", " of seconds");
 }
 
 }  // namespace
@@ -45,12 +43,10 @@ void AddBenchCache(CLI::App* root, Run* run) {
           "several times too; default 1x8x128, 64x8x128 and 4096x8x128");
   AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
   AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames, "several times too; default int8 and int4");
-  app->add_option("--group-size", o->group_size, "elements that share a scale; default: all of a head")
-      ->option_text("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
-  app->add_option("--slots", o->slots, "places for tokens in the cache; default 65536, at least the tokens")
-      ->option_text("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 40));
+  AddNumber(app, "--group-size", "N", &o->group_size, int64_t{1}, int64_t{1} << 40,
+            "elements that share a scale; default: all of a head");
+  AddNumber(app, "--slots", "N", &o->slots, int64_t{1}, int64_t{1} << 40,
+            "places for tokens in the cache; default 65536, at least the tokens");
   AddThreads(app, &o->threads, "of kvant; the copy has one; default 1");
   AddSeconds(app, &o->seconds);
   AddJson(app, &o->json);
@@ -73,14 +69,15 @@ void AddBenchSwiglu(CLI::App* root, Run* run) {
   AddList(app, "--dtype", "DTYPE", &o->dtypes, ParseSwigluType, "int32, float16, bfloat16 or float32",
           "of x; several times too; default int32 and bfloat16");
   AddParsed(app, "--dst", "FORMAT", &o->format, ParseFormat, kFormatNames, "any but int4; default int8");
-  app->add_option("--groups", o->groups, "experts that share the rows evenly; default 1")
-      ->option_text("N")
-      ->check(CLI::Range(int64_t{1}, int64_t{1} << 20));
-  app->add_option_function<int>(
-         "--mode", [o](int mode) { o->mode = static_cast<SwigluMode>(mode); },
-         "0: silu(gate) * linear; 1, 2: clamped, interleaved (1) or halves (2); default 0")
-      ->option_text("N")
-      ->check(CLI::Range(0, 2));
+  AddNumber(app, "--groups", "N", &o->groups, int64_t{1}, int64_t{1} << 20,
+            "experts that share the rows evenly; default 1");
+  const auto mode = [](std::string_view text, SwigluMode* value) {
+    if (text.size() != 1 || text[0] < '0' || text[0] > '2') return false;
+    *value = static_cast<SwigluMode>(text[0] - '0');
+    return true;
+  };
+  AddParsed(app, "--mode", "N", &o->mode, mode, "0, 1 or 2",
+            "0: silu(gate) * linear; 1, 2: clamped, interleaved (1) or halves (2); default 0");
   app->add_flag("--static", o->fixed_scales, "with given scales instead of measured ones");
   AddThreads(app, &o->threads, "of kvant and of the copy; default 1");
   AddSeconds(app, &o->seconds);

@@ -6,6 +6,9 @@ namespace {
 // Sizes and costs count an empty dimension as 1: an empty row has a scale all the same.
 int64_t AtLeastOne(int64_t n) { return std::max<int64_t>(n, 1); }
 
+// The place of an empty box may lie past the end of what is stored.
+ParamRange Range(int64_t first, int64_t count) { return {count == 0 ? 0 : first, count}; }
+
 }  // namespace
 
 Box WholeTensor(std::span<const int64_t> shape, QuantMode mode) {
@@ -50,13 +53,13 @@ ParamRange ParamsOf(const Box& tensor, const Box& box, QuantMode mode, int64_t g
     case QuantMode::kPerTensor:
       return {0, 1};
     case QuantMode::kPerChannel:
-      return {box.first[0] * tensor.columns() + box.first[2], box.batches() * box.columns()};
+      return Range(box.first[0] * tensor.columns() + box.first[2], box.batches() * box.columns());
     case QuantMode::kPerToken:
       break;
   }
-  if (group_size == 0) return {box.first[1], box.rows()};
-  return {box.first[1] * (tensor.columns() / group_size) + box.first[2] / group_size,
-          box.rows() * (box.columns() / group_size)};
+  if (group_size == 0) return Range(box.first[1], box.rows());
+  return Range(box.first[1] * (tensor.columns() / group_size) + box.first[2] / group_size,
+               box.rows() * (box.columns() / group_size));
 }
 
 }  // namespace kvant::cli

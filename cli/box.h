@@ -57,23 +57,32 @@ Status ForEachBox(const Box& whole, const std::array<int64_t, 3>& size, F&& f) {
   return {};
 }
 
-// Calls f(first element, elements) -> Status for the stretches of a box that are contiguous in the tensor.
+// The same for readers of elements: `whole` in pieces as PieceSize says, none where it has no elements.
+template <class F>
+Status ForEachPiece(const Box& whole, int64_t unit, int64_t max_elements, F&& f) {
+  if (whole.elements() == 0) return {};
+  return ForEachBox(whole, PieceSize(whole, unit, max_elements), f);
+}
+
+// Calls f(first element, elements) -> Status for the stretches of a box that are contiguous in the tensor; an empty box
+// has none.
 template <class F>
 Status ForEachRun(const Box& tensor, const Box& box, F&& f) {
+  if (box.elements() == 0) return {};
   const bool all_columns = box.columns() == tensor.columns();
   const bool one_run = all_columns && (box.rows() == tensor.rows() || box.batches() == 1);
   const int64_t runs = one_run ? 1 : all_columns ? box.batches() : box.batches() * box.rows();
   const int64_t rows_per_run = all_columns ? box.rows() : 1;
   for (int64_t i = 0; i < runs; ++i) {
-    const int64_t batch = box.first[0] + i * rows_per_run / std::max<int64_t>(box.rows(), 1);
-    const int64_t row = box.first[1] + i * rows_per_run % std::max<int64_t>(box.rows(), 1);
+    const int64_t batch = box.first[0] + i * rows_per_run / box.rows();
+    const int64_t row = box.first[1] + i * rows_per_run % box.rows();
     const int64_t first = (batch * tensor.rows() + row) * tensor.columns() + box.first[2];
     KVANT_RETURN_IF_ERROR(f(first, box.elements() / runs));
   }
   return {};
 }
 
-// Which scales belong to a box: `count` of them from `first` on.
+// Which scales belong to a box: `count` of them from `first` on, which is 0 where there are none.
 struct ParamRange {
   int64_t first = 0, count = 1;
 };

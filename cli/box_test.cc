@@ -111,6 +111,20 @@ TEST_F(Boxes, WithoutElementsStillHaveTheirScales) {
   EXPECT_EQ(params, 3);
 }
 
+TEST_F(Boxes, WithoutElementsHaveNoPlaces) {
+  const auto no_place = [](auto...) {
+    ADD_FAILURE();
+    return Status();
+  };
+  tensor_.size = {1, 0, 32};
+  EXPECT_TRUE(ForEachPiece(tensor_, 1, 8, no_place).ok());
+  EXPECT_TRUE(ForEachBox(tensor_, DomainSize(tensor_, mode_, 2, 8), [&](const Box& domain) {
+                EXPECT_EQ(ParamsOf(tensor_, domain, mode_, 2).count, 0);
+                EXPECT_EQ(ParamsOf(tensor_, domain, mode_, 2).first, 0);
+                return ForEachRun(tensor_, domain, no_place);
+              }).ok());
+}
+
 TEST_F(Boxes, TheFirstFailureEndsTheWalk) {
   tensor_.size = {1, 5, 2};
   int calls = 0;

@@ -23,6 +23,7 @@ using Shape = CacheBenchOptions::Shape;
 
 struct Line {
   Shape shape;
+  int64_t slots;
   Format format;
   const char* op;
   Timing timing;
@@ -31,6 +32,8 @@ struct Line {
     return static_cast<double>(shape.tokens * shape.heads * shape.dim) / timing.seconds / 1e9;
   }
 };
+
+int64_t SlotsFor(const CacheBenchOptions& options, const Shape& shape) { return std::max(options.slots, shape.tokens); }
 
 Buffer Touched(int64_t bytes) {
   Buffer buffer(bytes);
@@ -45,7 +48,7 @@ class CacheBench {
       : options_(options),
         shape_(shape),
         format_(format),
-        slots_(std::max(options.slots, shape.tokens)),
+        slots_(SlotsFor(options, shape)),
         groups_(options.group_size == 0 ? 1 : shape.dim / options.group_size),
         x_row_(shape.heads * shape.dim * ByteSize(options.dtype)),
         code_row_(shape.heads * shape.dim * Info(format).bits / 8),
@@ -146,7 +149,7 @@ Status MeasureShape(const CacheBenchOptions& options, const Shape& shape, const 
   for (const Format format : options.formats) {
     CacheBench bench(options, shape, format);
     const auto add = [&](const char* op, Status (CacheBench::*measure)(const ExecOptions&, Timing*)) {
-      lines->push_back({shape, format, op, {}});
+      lines->push_back({shape, SlotsFor(options, shape), format, op, {}});
       return (bench.*measure)(exec, &lines->back().timing);
     };
     if (format != Format::kInt4) KVANT_RETURN_IF_ERROR(add("quant_scatter_", &CacheBench::QuantScatter));
@@ -189,6 +192,7 @@ Status RunCacheBench(const CacheBenchOptions& options) {
                          {"tokens", line.shape.tokens},
                          {"heads", line.shape.heads},
                          {"dim", line.shape.dim},
+                         {"slots", line.slots},
                          {"dst_type", Name(line.format)},
                          {"seconds", line.timing.seconds},
                          {"elements_per_second", 1e9 * line.GigaElements()},
@@ -200,7 +204,6 @@ Status RunCacheBench(const CacheBenchOptions& options) {
                {"threads", options.threads},
                {"dtype", Name(options.dtype)},
                {"group_size", options.group_size},
-               {"slots", options.slots},
                {"results", results}});
     return {};
   }

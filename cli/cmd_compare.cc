@@ -17,7 +17,8 @@ using nlohmann::ordered_json;
 struct Pair {
   const TensorEntry* a = nullptr;
   const TensorEntry* b = nullptr;
-  bool comparable = true;  // types that hold numbers
+  bool same_shape = true;
+  bool comparable = false;  // of one shape, and types that hold numbers
   ErrorStats stats;
 };
 
@@ -37,25 +38,25 @@ std::vector<const TensorEntry*> Subjects(const CompareOptions& options, const Te
 }
 
 Status MakePairs(const CompareOptions& options, const TensorSet& a, const TensorSet& b, Pairing* pairing) {
-  KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, a.file()));
+  KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, a));
   const auto in_a = Subjects(options, a), in_b = Subjects(options, b);
   const auto add = [&](const TensorEntry* x, const TensorEntry* y) {
-    if (a.ShapeOf(*x) != b.ShapeOf(*y)) {
-      return TensorError(a.file().name(), x->name, "has shape {}, but in {} it is {}", ShapeText(a.ShapeOf(*x)),
-                         b.file().name(), ShapeText(b.ShapeOf(*y)));
-    }
     Pair& pair = pairing->pairs.emplace_back();
     pair.a = x;
     pair.b = y;
-    return Status();
+    pair.same_shape = a.ShapeOf(*x) == b.ShapeOf(*y);
+    pair.comparable = pair.same_shape && TensorValues(a, *x, {}).readable() && TensorValues(b, *y, {}).readable();
   };
-  if (in_a.size() == 1 && in_b.size() == 1) return add(in_a[0], in_b[0]);
+  if (in_a.size() == 1 && in_b.size() == 1) {
+    add(in_a[0], in_b[0]);
+    return {};
+  }
   for (const TensorEntry* x : in_a) {
     const TensorEntry* const y = b.file().Find(x->name);
     if (y == nullptr || b.IsParam(x->name)) {
       pairing->only_a.push_back(x->name);
     } else {
-      KVANT_RETURN_IF_ERROR(add(x, y));
+      add(x, y);
     }
   }
   for (const TensorEntry* y : in_b) {
@@ -67,32 +68,36 @@ Status MakePairs(const CompareOptions& options, const TensorSet& a, const Tensor
   return {};
 }
 
-Status Compare(const TensorSet& a, const TensorSet& b, const Streaming& how, Pair* pair) {
-  TensorValues x(a, *pair->a, how.exec), y(b, *pair->b, how.exec);
-  pair->comparable = x.readable() && y.readable();
-  if (!pair->comparable) return {};
-  const int64_t unit = std::lcm(x.unit(), y.unit());
-  const int64_t max_elements = std::max<int64_t>(how.block_bytes / 8, 2);
+template <class Real>
+Status CompareAs(TensorValues* x, TensorValues* y, const Streaming& how, ErrorStats* stats) {
+  constexpr int64_t kBytes = sizeof(Real);
+  const int64_t max_elements = std::max<int64_t>(how.block_bytes / kBytes, 2);
   Buffer from_x, from_y;
-  return ForEachBox(x.whole(), PieceSize(x.whole(), unit, max_elements), [&](const Box& box) {
+  return ForEachPiece(x->whole(), std::lcm(x->unit(), y->unit()), max_elements, [&](const Box& box) {
     const int64_t n = box.elements();
-    auto* const p = reinterpret_cast<double*>(from_x.Resize(n * 8));
-    auto* const q = reinterpret_cast<double*>(from_y.Resize(n * 8));
-    KVANT_RETURN_IF_ERROR(x.Read(box, p));
-    KVANT_RETURN_IF_ERROR(y.Read(box, q));
-    pair->stats.Add(p, q, n);
-    if (how.progress != nullptr) how.progress->Advance(n);
+    auto* const p = reinterpret_cast<Real*>(from_x.Resize(n * kBytes));
+    auto* const q = reinterpret_cast<Real*>(from_y.Resize(n * kBytes));
+    KVANT_RETURN_IF_ERROR(x->Read(box, p));
+    KVANT_RETURN_IF_ERROR(y->Read(box, q));
+    stats->Add(p, q, n);
+    if (how.progress != nullptr) how.progress->Advance(x->Bytes(box) + y->Bytes(box));
     return Status();
   });
 }
 
-// A note on codes that stand for x * smooth while the other side has x.
+Status Compare(const TensorSet& a, const TensorSet& b, const Streaming& how, Pair* pair) {
+  if (!pair->comparable) return {};
+  TensorValues x(a, *pair->a, how.exec), y(b, *pair->b, how.exec);
+  return x.wide() || y.wide() ? CompareAs<long double>(&x, &y, how, &pair->stats)
+                              : CompareAs<double>(&x, &y, how, &pair->stats);
+}
+
+// A note on tensors that cannot be compared, or are not quite the same thing: x * smooth and x.
 std::string NoteOn(const TensorSet& a, const TensorSet& b, const Pair& pair) {
-  const auto smooth = [](const TensorSet& set, const TensorEntry& entry) {
-    const QuantizedTensor* const quantized = set.FindQuantized(entry.name);
-    return quantized != nullptr ? quantized->info.smooth : "";
-  };
-  const std::string in_a = smooth(a, *pair.a), in_b = smooth(b, *pair.b);
+  if (!pair.same_shape) return fmt::format("shapes differ: {} in b", ShapeText(b.ShapeOf(*pair.b)));
+  if (!pair.comparable) return "not numbers";
+  if (pair.stats.unlike() > 0) return fmt::format("{} NaN or inf on one side only", Grouped(pair.stats.unlike()));
+  const std::string in_a = a.SmoothOf(pair.a->name), in_b = b.SmoothOf(pair.b->name);
   if (in_a == in_b) return "";
   return SmoothNote(in_b.empty() ? in_a : in_b);
 }
@@ -101,15 +106,12 @@ void PrintTable(const TensorSet& a, const TensorSet& b, const Pairing& pairing) 
   Table table({"<tensor", "<a", "<b", "<shape", "max error", "SQNR dB", "cosine", "<note"});
   for (const Pair& pair : pairing.pairs) {
     const ErrorStats& stats = pair.stats;
-    std::string note = NoteOn(a, b, pair);
-    if (stats.unlike() > 0) note = fmt::format("{} NaN or inf on one side only", Grouped(stats.unlike()));
-    if (!pair.comparable) note = "not numbers";
     const auto text = [&](double value, int decimals) {
-      if (!pair.comparable || std::isnan(value)) return std::string("-");
-      return std::isinf(value) ? std::string("inf") : fmt::format("{:.{}f}", value, decimals);
+      return !pair.comparable || std::isnan(value) ? "-" : fmt::format("{:.{}f}", value, decimals);
     };
     table.Add({Printable(pair.a->name), TypeText(a, *pair.a), TypeText(b, *pair.b), ShapeText(a.ShapeOf(*pair.a)),
-               pair.comparable ? Short(stats.max_error()) : "-", text(stats.Sqnr(), 2), text(stats.Cosine(), 7), note});
+               pair.comparable ? Short(stats.max_error()) : "-", text(stats.Sqnr(), 2), text(stats.Cosine(), 7),
+               NoteOn(a, b, pair)});
   }
   Print(table.Text());
   for (const auto& [names, file] : {std::pair{&pairing.only_a, &a.file()}, std::pair{&pairing.only_b, &b.file()}}) {
@@ -123,7 +125,13 @@ void PrintAsJson(const CompareOptions& options, const TensorSet& a, const Tensor
     ordered_json one = {{"name", pair.a->name},
                         {"a", TypeText(a, *pair.a)},
                         {"b", TypeText(b, *pair.b)},
-                        {"shape", a.ShapeOf(*pair.a)}};
+                        {"shape", a.ShapeOf(*pair.a)},
+                        {"smooth_a", a.SmoothOf(pair.a->name)},
+                        {"smooth_b", b.SmoothOf(pair.b->name)}};
+    if (!pair.same_shape) {
+      one["shape_b"] = b.ShapeOf(*pair.b);
+      one["equal"] = false;
+    }
     if (pair.comparable) {
       const ErrorStats& stats = pair.stats;
       one["equal"] = stats.max_error() == 0 && stats.unlike() == 0;
@@ -151,11 +159,9 @@ Status RunCompare(const CompareOptions& options) {
   Pairing pairing;
   KVANT_RETURN_IF_ERROR(MakePairs(options, *a, *b, &pairing));
   {
-    int64_t elements = 0;
-    for (const Pair& pair : pairing.pairs) {
-      elements += WholeTensor(a->ShapeOf(*pair.a), QuantMode::kPerToken).elements();
-    }
-    Progress progress("compare", elements);
+    int64_t bytes = 0;
+    for (const Pair& pair : pairing.pairs) bytes += pair.comparable ? pair.a->bytes + pair.b->bytes : 0;
+    Progress progress("compare", bytes);
     const ParallelFor parallel = Threads(options.threads);
     Streaming how;
     how.block_bytes = options.block_bytes;

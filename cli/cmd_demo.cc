@@ -15,6 +15,7 @@
 #include "cli/quant_case.h"
 #include "cli/tensor_set.h"
 #include "kvant/core/target.h"
+#include "kvant/core/version.h"
 
 namespace kvant::cli {
 namespace {
@@ -230,7 +231,17 @@ void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, con
                                   {"swiglu", moe.swiglu},
                                   {"quantize", moe.quantize},
                                   {"down", moe.down}}}};
-  PrintJson({{"threads", options.threads}, {"results", all}, {"caches", cache_lines}, {"experts", experts}});
+  Target active = Target::kScalar;
+  if (!ActiveTarget(&active).ok()) return;
+  ordered_json targets = ordered_json::array();
+  for (const Target target : SupportedTargets()) targets.push_back(Name(target));
+  PrintJson({{"version", KVANT_VERSION_STRING},
+             {"target", Name(active)},
+             {"targets", targets},
+             {"threads", options.threads},
+             {"results", all},
+             {"caches", cache_lines},
+             {"experts", experts}});
 }
 
 }  // namespace

@@ -25,14 +25,14 @@ struct Plan {
 
 Status MakePlan(const DequantizeOptions& options, const TensorSet& input, Plan* plan) {
   const TensorFile& file = input.file();
-  KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, file));
+  KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, input));
   const bool only = options.output.ends_with(".npy");
   std::set<std::string> used_up, in_use;  // scales and offsets whose codes go, and whose codes stay
   for (const TensorEntry& entry : file.entries()) {
     const QuantizedTensor* const quantized = input.FindQuantized(entry.name);
     if (quantized == nullptr) continue;
     std::set<std::string>& names = Selects(options.selection, entry.name) ? used_up : in_use;
-    names.insert({quantized->info.scale, quantized->info.offset});
+    for (std::string& name : ParamNames(quantized->info)) names.insert(std::move(name));
   }
   if (used_up.empty()) {
     if (!input.has_quantized() && file.format() == FileFormat::kNpy) {
@@ -66,7 +66,7 @@ Status DecodeTensor(const TensorSet& input, const TensorEntry& entry, const Outp
   const DType dtype = *ToDType(to.type);
   const int64_t max_elements = std::max<int64_t>(how.block_bytes / ByteSize(dtype), 2);
   Buffer buffer;
-  return ForEachBox(values.whole(), PieceSize(values.whole(), values.unit(), max_elements), [&](const Box& box) {
+  return ForEachPiece(values.whole(), values.unit(), max_elements, [&](const Box& box) {
     buffer.Resize(box.elements() * ByteSize(dtype));
     KVANT_RETURN_IF_ERROR(values.Dequantize(box, dtype, buffer.data()));
     if (how.progress != nullptr) how.progress->Advance(box.elements() * ByteSize(dtype));
@@ -76,12 +76,12 @@ Status DecodeTensor(const TensorSet& input, const TensorEntry& entry, const Outp
 
 // Of tensor i: the factors that its numbers are multiplied with; empty if there are none.
 std::string SmoothOf(const TensorSet& input, const Plan& plan, size_t i) {
-  return plan.decode[i] ? input.FindQuantized(plan.from[i]->name)->info.smooth : "";
+  return plan.decode[i] ? input.SmoothOf(plan.from[i]->name) : "";
 }
 
 void Report(const DequantizeOptions& options, const TensorSet& input, const Plan& plan, const QuantizedWriter& writer,
             double seconds) {
-  const int64_t before = input.file().file_bytes(), after = writer.file_bytes();
+  const int64_t before = input.file_bytes(), after = writer.file_bytes();
   const auto copied = static_cast<int64_t>(plan.to.size()) - plan.decoded;
   if (!options.json) {
     Print(fmt::format("{}: {} dequantized{}; {} -> {} in {} s\n", Printable(options.output),
@@ -126,7 +126,12 @@ Status RunDequantize(const DequantizeOptions& options) {
   Target target;
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
   std::unique_ptr<QuantizedWriter> writer;
-  KVANT_RETURN_IF_ERROR(QuantizedWriter::Create(options.output, plan.to, plan.metadata, &writer));
+  if (const Status status = QuantizedWriter::Create(options.output, input->paths(), plan.to, plan.metadata, &writer);
+      !status.ok()) {
+    // A type that the output's format does not have.
+    const bool of_type = status.code() == StatusCode::kInvalidType;
+    return of_type ? Status(status.code(), status.message() + " or --dtype float32") : status;
+  }
   {
     int64_t bytes = 0;
     for (const OutputTensor& to : writer->tensors()) bytes += to.data.writer->entries()[to.data.entry].bytes;

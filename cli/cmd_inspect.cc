@@ -68,18 +68,19 @@ Status Measure(const InspectOptions& options, const TensorSet& input, const Stre
   TensorValues values(input, *facts->entry, how.exec);
   if (!values.readable()) return {};
   const Box& whole = values.whole();
-  // One float a row is kept; everything else is bounded by the block.
-  std::vector<float> amax(static_cast<size_t>(whole.batches() * whole.rows()), 0.0f);
+  // One float a row is kept, twice for the median; everything else is bounded by the block.
+  const int64_t rows = whole.elements() > 0 ? whole.batches() * whole.rows() : 0;
+  std::vector<float> amax(static_cast<size_t>(rows), 0.0f);
   const int64_t max_elements = std::max<int64_t>(how.block_bytes / 8, 2);
   Buffer buffer;
-  KVANT_RETURN_IF_ERROR(ForEachBox(whole, PieceSize(whole, values.unit(), max_elements), [&](const Box& box) {
+  KVANT_RETURN_IF_ERROR(ForEachPiece(whole, values.unit(), max_elements, [&](const Box& box) {
     auto* const x = reinterpret_cast<double*>(buffer.Resize(box.elements() * 8));
     KVANT_RETURN_IF_ERROR(values.Read(box, x));
     const int64_t first = box.first[0] * whole.rows() + box.first[1];
     for (int64_t r = 0; r < box.batches() * box.rows(); ++r) {
       Look(x + r * box.columns(), box.columns(), facts, &amax[static_cast<size_t>(first + r)]);
     }
-    if (how.progress != nullptr) how.progress->Advance(box.elements());
+    if (how.progress != nullptr) how.progress->Advance(values.Bytes(box));
     return Status();
   }));
   facts->measured = true;
@@ -94,12 +95,14 @@ std::string NumberText(const Facts& facts, double value) {
 
 std::string OutlierText(const Facts& facts) {
   if (!facts.measured || facts.outliers.empty()) return facts.measured ? "0" : "-";
-  return fmt::format("{} (row {}: {}x)", Grouped(static_cast<int64_t>(facts.outliers.size())), facts.outliers[0].row,
-                     Short(facts.outliers[0].times_median));
+  const OutlierRow& worst = facts.outliers[0];
+  // Where half of the rows are zeros, a multiple of the median says nothing.
+  return fmt::format("{} (row {}: {})", Grouped(static_cast<int64_t>(facts.outliers.size())), worst.row,
+                     *facts.median_row_amax > 0 ? Short(worst.times_median) + "x" : "amax " + Short(worst.amax));
 }
 
 void PrintTable(const InspectOptions& options, const TensorSet& input, const std::vector<Facts>& all) {
-  const auto bytes = static_cast<double>(input.file().file_bytes());
+  const auto bytes = static_cast<double>(input.file_bytes());
   Print(fmt::format("{}: {}, {}\n", Printable(options.input), Count(static_cast<int64_t>(all.size()), "tensor"),
                     BytesText(bytes)));
   for (const auto& [key, value] : input.file().metadata()) {
@@ -120,6 +123,10 @@ void PrintTable(const InspectOptions& options, const TensorSet& input, const std
     table.Add(std::move(cells));
   }
   Print(table.Text());
+  for (const Facts& facts : all) {
+    const std::string smooth = input.SmoothOf(facts.entry->name);
+    if (!smooth.empty()) Print(fmt::format("{} {}\n", Printable(facts.entry->name), SmoothNote(smooth)));
+  }
 }
 
 void PrintAsJson(const InspectOptions& options, const TensorSet& input, const std::vector<Facts>& all) {
@@ -152,10 +159,8 @@ void PrintAsJson(const InspectOptions& options, const TensorSet& input, const st
   for (const auto& [key, value] : input.file().metadata()) {
     if (!key.starts_with(kQuantInfoPrefix)) metadata[key] = value;
   }
-  PrintJson({{"file", options.input},
-             {"file_bytes", input.file().file_bytes()},
-             {"metadata", metadata},
-             {"tensors", tensors}});
+  PrintJson(
+      {{"file", options.input}, {"file_bytes", input.file_bytes()}, {"metadata", metadata}, {"tensors", tensors}});
 }
 
 }  // namespace
@@ -163,9 +168,9 @@ void PrintAsJson(const InspectOptions& options, const TensorSet& input, const st
 Status RunInspect(const InspectOptions& options) {
   std::unique_ptr<TensorSet> input;
   KVANT_RETURN_IF_ERROR(TensorSet::Open(options.input, &input));
-  KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, input->file()));
+  KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, *input));
   std::vector<Facts> all;
-  int64_t elements = 0;
+  int64_t bytes = 0;
   for (const TensorEntry& entry : input->file().entries()) {
     if (!Selects(options.selection, entry.name) || input->IsParam(entry.name)) continue;
     Facts facts;
@@ -175,11 +180,11 @@ Status RunInspect(const InspectOptions& options) {
       facts.bytes += quantized->scale.entry->bytes;
       if (quantized->offset.entry != nullptr) facts.bytes += quantized->offset.entry->bytes;
     }
-    elements += WholeTensor(input->ShapeOf(entry), QuantMode::kPerToken).elements();
+    if (TensorValues(*input, entry, {}).readable()) bytes += entry.bytes;
     all.push_back(std::move(facts));
   }
   if (!options.header_only) {
-    Progress progress("inspect", elements);
+    Progress progress("inspect", bytes);
     const ParallelFor parallel = Threads(options.threads);
     Streaming how;
     how.block_bytes = options.block_bytes;

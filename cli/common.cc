@@ -37,10 +37,17 @@ Status FinishOutput() {
   return {};
 }
 
-Status CheckOutput(const std::string& input, const std::string& output) {
+void PrintError(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stderr); }
+
+Status CheckOutputs(const std::vector<std::string>& read, const std::vector<std::string>& written) {
   std::error_code none;
-  if (!std::filesystem::equivalent(input, output, none)) return {};
-  return FileError(PrintablePath(output), "is the input; give the output another name");
+  for (const std::string& output : written) {
+    for (const std::string& input : read) {
+      if (!std::filesystem::equivalent(input, output, none)) continue;
+      return FileError(PrintablePath(output), "is an input; give the output another name");
+    }
+  }
+  return {};
 }
 
 Table::Table(std::vector<std::string> headings) : headings_(std::move(headings)) {

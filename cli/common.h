@@ -29,8 +29,11 @@ void PrintJson(const nlohmann::ordered_json& document);
 // Fails with kUnavailable if standard output did not take everything.
 Status FinishOutput();
 
-// Fails if a command would replace the file that it reads by what it makes of it.
-Status CheckOutput(const std::string& input, const std::string& output);
+// Writes to standard error, whether that is open or not.
+void PrintError(std::string_view text);
+
+// Fails if one of the files that a command is about to write is one that it reads.
+Status CheckOutputs(const std::vector<std::string>& read, const std::vector<std::string>& written);
 
 // Columns that line up: the first ones to the left, numbers to the right.
 class Table {

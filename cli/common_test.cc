@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <vector>
 
 #include "cli/cmd_bench.h"
 #include "cli/error_stats.h"
@@ -67,6 +68,22 @@ TEST(ErrorStats, OfKnownNumbers) {
   EXPECT_EQ(stats.unlike(), 1);
   EXPECT_DOUBLE_EQ(stats.Sqnr(), 20.0);  // 10 log10(25 / 0.25)
   EXPECT_DOUBLE_EQ(stats.Cosine(), 27 / std::sqrt(25.0 * 29.25));
+}
+
+TEST(ErrorStats, KeepsTheDigitsOfWideIntegers) {
+  const long double a[] = {0x1p63L + 2049, -0x1p62L - 1}, b[] = {0x1p63L + 2048, -0x1p62L - 1};
+  ErrorStats stats;
+  stats.Add(a, b, 2);
+  EXPECT_EQ(stats.max_error(), 1);
+}
+
+TEST(ErrorStats, HasNoCosineAboveOne) {
+  for (int n = 1; n < 200; ++n) {
+    const std::vector<double> a(static_cast<size_t>(n), 0.1 * n);
+    ErrorStats stats;
+    stats.Add(a.data(), a.data(), n);
+    EXPECT_LE(stats.Cosine(), 1) << n;
+  }
 }
 
 TEST(ErrorStats, OfEqualAndOfEmptyLists) {

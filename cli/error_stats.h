@@ -2,6 +2,7 @@
 #ifndef CLI_ERROR_STATS_H_
 #define CLI_ERROR_STATS_H_
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -12,16 +13,19 @@ namespace kvant::cli {
 // pairs with a NaN or an infinity are counted as unlike and left out of the sums.
 class ErrorStats {
  public:
-  void Add(const double* a, const double* b, int64_t n) {
+  // Real is double, or long double for integers that a double would round.
+  template <class Real>
+  void Add(const Real* a, const Real* b, int64_t n) {
     for (int64_t i = 0; i < n; ++i) {
       if (!std::isfinite(a[i]) || !std::isfinite(b[i])) {
         unlike_ += !(a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i])));
         continue;
       }
-      const double error = std::fabs(a[i] - b[i]);
-      aa_ += a[i] * a[i];
-      bb_ += b[i] * b[i];
-      ab_ += a[i] * b[i];
+      const auto error = static_cast<double>(std::fabs(a[i] - b[i]));
+      const auto x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
+      aa_ += x * x;
+      bb_ += y * y;
+      ab_ += x * y;
       ee_ += error * error;
       if (error > max_) {
         max_ = error;
@@ -42,10 +46,10 @@ class ErrorStats {
     return 10 * std::log10(aa_ / ee_);
   }
 
-  // 1 for equal lists of zeros, NaN where only one is all zeros.
+  // From -1 to 1, whatever rounding does; 1 for equal lists of zeros, NaN where only one is all zeros.
   double Cosine() const {
     if (aa_ == 0 && bb_ == 0) return 1;
-    return ab_ / std::sqrt(aa_) / std::sqrt(bb_);
+    return std::clamp(ab_ / std::sqrt(aa_) / std::sqrt(bb_), -1.0, 1.0);  // keeps NaN
   }
 
  private:

@@ -16,7 +16,7 @@ int Run(int argc, char** argv) {
   kvant::Status status = run();
   if (status.ok()) status = FinishOutput();
   if (status.ok()) return kExitOk;
-  fmt::print(stderr, "kvant: {}\n", status.message());
+  PrintError(fmt::format("kvant: {}\n", Printable(status.message(), std::string_view::npos)));
   return status.code() == kvant::StatusCode::kOutOfMemory ? kExitInternal : kExitUser;
 }
 

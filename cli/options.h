@@ -5,8 +5,12 @@
 #include <fmt/core.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <functional>
 #include <string>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
 #include <vector>
 
 #include "cli/io/message.h"
@@ -53,10 +57,29 @@ CLI::Option* AddParsed(CLI::App* app, const std::string& name, const std::string
       ->option_text(what);
 }
 
+// The whole text as a number.
+template <class T>
+bool ParseNumber(std::string_view text, T* value) {
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, *value);
+  return error == std::errc() && rest == end;
+}
+
+// A number from `low` to `high`; `of` says of what, as " of bytes".
+template <class T>
+CLI::Option* AddNumber(CLI::App* app, const std::string& name, const std::string& what, T* value, T low, T high,
+                       const std::string& help, const char* of = "") {
+  const auto parse = [=](std::string_view text, T* number) {
+    return ParseNumber(text, number) && *number >= low && *number <= high;
+  };
+  const char* const kind = std::is_integral_v<T> ? "whole " : "";
+  return AddParsed(app, name, what, value, parse, fmt::format("a {}number{} from {} to {}", kind, of, low, high), help);
+}
+
 inline constexpr const char* kFormatNames = "int8, int4, float8_e4m3fn, float8_e5m2 or hifloat8";
 
 inline void AddThreads(CLI::App* app, int* threads, const std::string& help = "default: all of the machine") {
-  app->add_option("--threads", *threads, help)->option_text("N")->check(CLI::Range(1, 4096));
+  AddNumber(app, "--threads", "N", threads, 1, 4096, help);
 }
 
 inline void AddJson(CLI::App* app, bool* json) { app->add_flag("--json", *json, "print JSON"); }

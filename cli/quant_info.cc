@@ -112,6 +112,11 @@ std::vector<int64_t> ParamShape(const QuantInfo& info) {
   return shape;
 }
 
+std::vector<std::string> ParamNames(const QuantInfo& info) {
+  if (info.offset.empty()) return {info.scale};
+  return {info.scale, info.offset};
+}
+
 std::string SmoothNote(const std::string& smooth) { return fmt::format("holds x * smooth ({})", Printable(smooth)); }
 
 std::string Describe(const QuantInfo& info) {

@@ -40,6 +40,9 @@ Status ParseQuantInfo(std::string_view json, QuantInfo* info);
 std::vector<int64_t> CodeShape(const QuantInfo& info);
 std::vector<int64_t> ParamShape(const QuantInfo& info);
 
+// The names of its scale and, for asymmetric codes, its offset.
+std::vector<std::string> ParamNames(const QuantInfo& info);
+
 // "int4 pertoken/32 asymmetric": format, mode with the group size, and kind, for people.
 std::string Describe(const QuantInfo& info);
 // What codes of smoothed values stand for, in words: `smooth` is the name of the factors.

@@ -52,6 +52,13 @@ TEST(QuantInfo, KnowsItsShapes) {
   EXPECT_EQ(CodeShape(info), info.shape);
 }
 
+TEST(QuantInfo, NamesItsParams) {
+  QuantInfo info = Example();
+  EXPECT_EQ(ParamNames(info), (std::vector<std::string>{"a.scale", "a.\"offset\""}));
+  info.offset = "";
+  EXPECT_EQ(ParamNames(info), std::vector<std::string>{"a.scale"});
+}
+
 TEST(QuantInfo, IsDescribedForPeople) {
   QuantInfo info = Example();
   EXPECT_EQ(Describe(info), "int4 pertoken/8 asymmetric");

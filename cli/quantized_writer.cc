@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <set>
 
+#include "cli/common.h"
 #include "cli/io/message.h"
 
 namespace kvant::cli {
 
-Status QuantizedWriter::Create(const std::string& path, std::vector<OutputTensor> tensors, Metadata metadata,
+Status QuantizedWriter::Create(const std::string& path, const std::vector<std::string>& read,
+                               std::vector<OutputTensor> tensors, Metadata metadata,
                                std::unique_ptr<QuantizedWriter>* writer) {
   std::unique_ptr<QuantizedWriter> created(new QuantizedWriter);
   created->tensors_ = std::move(tensors);
@@ -22,8 +24,7 @@ Status QuantizedWriter::Create(const std::string& path, std::vector<OutputTensor
       if (!info.offset.empty()) info.offset = tensor.name + ".offset";
       tensor.type = ToElementType(StorageType(info.format));
       tensor.shape = CodeShape(info);
-      wanted.push_back(info.scale);
-      if (!info.offset.empty()) wanted.push_back(info.offset);
+      for (std::string& name : ParamNames(info)) wanted.push_back(std::move(name));
     }
     for (const std::string& name : wanted) {
       if (!names.insert(name).second) {
@@ -34,6 +35,8 @@ Status QuantizedWriter::Create(const std::string& path, std::vector<OutputTensor
   }
   KVANT_RETURN_IF_ERROR(path.ends_with(".npy") ? created->CreateNpy(path)
                                                : created->CreateSafetensors(path, std::move(metadata)));
+  // Nothing has its name yet.
+  KVANT_RETURN_IF_ERROR(CheckOutputs(read, created->files_));
   *writer = std::move(created);
   return {};
 }
@@ -49,6 +52,7 @@ Status QuantizedWriter::CreateSafetensors(const std::string& path, Metadata meta
     metadata[std::string(kQuantInfoPrefix) + tensor.name] = FormatQuantInfo(info);
   }
   table.metadata = std::move(metadata);
+  files_.push_back(path);
   KVANT_RETURN_IF_ERROR(TensorFileWriter::Create(path, std::move(table), &writers_.emplace_back()));
   size_t next = 0;
   for (OutputTensor& tensor : tensors_) {
@@ -69,14 +73,19 @@ Status QuantizedWriter::CreateNpy(const std::string& path) {
   const auto create = [&](const std::string& file, ElementType type, const std::vector<int64_t>& shape, Sink* sink) {
     TensorTable table;
     table.entries.push_back({std::filesystem::path(file).stem().string(), type, shape});
+    files_.push_back(file);
     KVANT_RETURN_IF_ERROR(TensorFileWriter::Create(file, std::move(table), &writers_.emplace_back()));
     *sink = {writers_.back().get(), 0};
     return Status();
   };
-  sidecar_ = NpyCompanion(path, ".kvant.json");
+  const std::string sidecar = NpyCompanion(path, ".kvant.json");
   const bool bytes = tensor.quantized && Info(tensor.type).npy.empty();
   KVANT_RETURN_IF_ERROR(create(path, bytes ? ElementType::kU8 : tensor.type, tensor.shape, &tensor.data));
-  if (!tensor.quantized) return {};
+  files_.push_back(sidecar);
+  if (!tensor.quantized) {
+    old_sidecar_ = sidecar;
+    return {};
+  }
   QuantInfo& info = *tensor.quantized;
   const std::vector<int64_t> shape = ParamShape(info);
   const auto companion = [&](std::string_view ending, std::string* name, Sink* sink) {
@@ -85,7 +94,10 @@ Status QuantizedWriter::CreateNpy(const std::string& path) {
     return create(file, ElementType::kF32, shape, sink);
   };
   KVANT_RETURN_IF_ERROR(companion(".scale.npy", &info.scale, &tensor.scale));
-  return info.offset.empty() ? Status() : companion(".offset.npy", &info.offset, &tensor.offset);
+  if (!info.offset.empty()) KVANT_RETURN_IF_ERROR(companion(".offset.npy", &info.offset, &tensor.offset));
+  KVANT_RETURN_IF_ERROR(OutputFile::Create(sidecar, &sidecar_));
+  const std::string text = FormatQuantInfo(info) + "\n";
+  return sidecar_->Write(0, text.data(), static_cast<int64_t>(text.size()));
 }
 
 int64_t QuantizedWriter::file_bytes() const {
@@ -95,17 +107,10 @@ int64_t QuantizedWriter::file_bytes() const {
 }
 
 Status QuantizedWriter::Commit() {
-  const bool sidecar = !sidecar_.empty() && tensors_[0].quantized;
-  std::unique_ptr<OutputFile> file;
-  if (sidecar) {
-    const std::string text = FormatQuantInfo(*tensors_[0].quantized) + "\n";
-    KVANT_RETURN_IF_ERROR(OutputFile::Create(sidecar_, &file));
-    KVANT_RETURN_IF_ERROR(file->Write(0, text.data(), static_cast<int64_t>(text.size())));
-  }
   for (const auto& writer : writers_) KVANT_RETURN_IF_ERROR(writer->Commit());
-  if (sidecar) return file->Commit();
+  if (sidecar_ != nullptr) return sidecar_->Commit();
   // What an earlier x.npy said about itself does not hold for this one.
-  if (!sidecar_.empty()) unlink(sidecar_.c_str());
+  if (!old_sidecar_.empty()) unlink(old_sidecar_.c_str());
   return {};
 }
 

@@ -26,16 +26,17 @@ class QuantizedWriter {
  public:
   // The extension decides the format. x.npy takes one tensor, without metadata; that of codes brings x.scale.npy,
   // x.offset.npy and x.kvant.json, and FP8 is stored as uint8, .npy having no type for it. Fails like
-  // TensorFileWriter::Create, and for two tensors of one name.
-  static Status Create(const std::string& path, std::vector<OutputTensor> tensors, Metadata metadata,
-                       std::unique_ptr<QuantizedWriter>* writer);
+  // TensorFileWriter::Create, for two tensors of one name, and where one of the files is in `read`: those that the
+  // tensors are made from.
+  static Status Create(const std::string& path, const std::vector<std::string>& read, std::vector<OutputTensor> tensors,
+                       Metadata metadata, std::unique_ptr<QuantizedWriter>* writer);
 
   // In the given order.
   const std::vector<OutputTensor>& tensors() const { return tensors_; }
   // Of all files.
   int64_t file_bytes() const;
 
-  // Makes the files appear.
+  // Makes the files appear. Without codes in it, x.npy also loses the x.kvant.json that it had.
   Status Commit();
 
  private:
@@ -44,7 +45,9 @@ class QuantizedWriter {
 
   std::vector<OutputTensor> tensors_;
   std::vector<std::unique_ptr<TensorFileWriter>> writers_;
-  std::string sidecar_;
+  std::vector<std::string> files_;       // to be written or removed
+  std::unique_ptr<OutputFile> sidecar_;  // x.kvant.json, of codes in .npy files
+  std::string old_sidecar_;              // one to remove: it would be about other codes
 };
 
 }  // namespace kvant::cli

@@ -23,9 +23,14 @@ bool Selects(const Selection& selection, std::string_view name) {
          std::find(selection.names.begin(), selection.names.end(), text) != selection.names.end();
 }
 
-Status CheckSelection(const Selection& selection, const TensorFile& file) {
+Status CheckSelection(const Selection& selection, const TensorSet& set) {
+  const TensorFile& file = set.file();
   for (const std::string& name : selection.names) {
     if (file.Find(name) == nullptr) return FileError(file.name(), "has no tensor '{}'", Printable(name));
+    if (set.IsParam(name)) {
+      const std::string owner = Printable(set.OwnerOf(name));
+      return TensorError(file.name(), name, "is the scale or offset of '{}'; choose '{}'", owner, owner);
+    }
   }
   for (const auto* patterns : {&selection.patterns, &selection.except}) {
     for (const std::string& pattern : *patterns) {
@@ -35,6 +40,9 @@ Status CheckSelection(const Selection& selection, const TensorFile& file) {
       }
     }
   }
+  const bool nothing = std::none_of(file.entries().begin(), file.entries().end(),
+                                    [&](const TensorEntry& entry) { return Selects(selection, entry.name); });
+  if (nothing && !selection.except.empty()) return FileError(file.name(), "--except leaves no tensor of those chosen");
   return {};
 }
 

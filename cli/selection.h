@@ -21,8 +21,9 @@ struct Selection {
 // Whether a name is chosen.
 bool Selects(const Selection& selection, std::string_view name);
 
-// Fails for a name or pattern that no tensor of the file has: a typing error must not choose nothing in silence.
-Status CheckSelection(const Selection& selection, const TensorFile& file);
+// Fails for a name or pattern that no tensor of the file has, for the name of a scale or offset, which goes with its
+// tensor, and where nothing is left: a typing error must not choose nothing in silence.
+Status CheckSelection(const Selection& selection, const TensorSet& set);
 
 }  // namespace kvant::cli
 

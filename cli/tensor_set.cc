@@ -30,6 +30,7 @@ std::string NpyCompanion(const std::string& path, std::string_view ending) {
 Status TensorSet::Open(const std::string& path, std::unique_ptr<TensorSet>* set) {
   std::unique_ptr<TensorSet> opened(new TensorSet);
   KVANT_RETURN_IF_ERROR(TensorFile::Open(path, &opened->file_));
+  opened->paths_.push_back(path);
   if (opened->file_->format() == FileFormat::kNpy) {
     KVANT_RETURN_IF_ERROR(opened->AddFromSidecar(path));
   } else {
@@ -53,8 +54,7 @@ Status TensorSet::AddFromMetadata() {
     quantized.scale = locate(quantized.info.scale);
     if (!quantized.info.offset.empty()) quantized.offset = locate(quantized.info.offset);
     KVANT_RETURN_IF_ERROR(Check(file.name(), name, quantized));
-    params_.insert(quantized.info.scale);
-    if (!quantized.info.offset.empty()) params_.insert(quantized.info.offset);
+    for (std::string& param : ParamNames(quantized.info)) params_.emplace(std::move(param), name);
     quantized_.emplace(name, std::move(quantized));
   }
   return {};
@@ -66,6 +66,7 @@ Status TensorSet::AddFromSidecar(const std::string& path) {
   if (!fs::exists(sidecar, error)) return {};
   std::unique_ptr<ByteSource> source;
   KVANT_RETURN_IF_ERROR(OpenFile(sidecar, &source));
+  paths_.push_back(sidecar);
   if (source->size() > kMaxSidecar) return FileError(source->name(), "is too large to describe a tensor");
   std::string text(static_cast<size_t>(source->size()), '\0');
   KVANT_RETURN_IF_ERROR(source->Read(0, text.data(), source->size()));
@@ -75,7 +76,7 @@ Status TensorSet::AddFromSidecar(const std::string& path) {
     return FileError(source->name(), "{}", status.message());
   }
   const auto open = [&](std::string_view ending, std::unique_ptr<TensorFile>* file, Located* where) {
-    KVANT_RETURN_IF_ERROR(TensorFile::Open(NpyCompanion(path, ending), file));
+    KVANT_RETURN_IF_ERROR(TensorFile::Open(paths_.emplace_back(NpyCompanion(path, ending)), file));
     *where = {file->get(), (*file)->entries().data()};
     return Status();
   };
@@ -83,9 +84,20 @@ Status TensorSet::AddFromSidecar(const std::string& path) {
   if (!quantized.info.offset.empty()) KVANT_RETURN_IF_ERROR(open(".offset.npy", &offset_file_, &quantized.offset));
   quantized.codes = {file_.get(), file_->entries().data()};
   const std::string& name = quantized.codes.entry->name;
-  KVANT_RETURN_IF_ERROR(Check(source->name(), name, quantized));
+  if (const Status status = Check(source->name(), name, quantized); !status.ok()) {
+    return Status(status.code(), fmt::format("{}; delete {} if {} is not what kvant wrote", status.message(),
+                                             source->name(), file_->name()));
+  }
   quantized_.emplace(name, std::move(quantized));
   return {};
+}
+
+int64_t TensorSet::file_bytes() const {
+  int64_t bytes = 0;
+  for (const auto* file : {&file_, &scale_file_, &offset_file_}) {
+    if (*file != nullptr) bytes += (*file)->file_bytes();
+  }
+  return bytes;
 }
 
 Status TensorSet::Check(std::string_view file, std::string_view tensor, const QuantizedTensor& quantized) const {
@@ -116,6 +128,11 @@ const QuantizedTensor* TensorSet::FindQuantized(std::string_view name) const {
   return it == quantized_.end() ? nullptr : &it->second;
 }
 
+std::string TensorSet::SmoothOf(std::string_view name) const {
+  const QuantizedTensor* const quantized = FindQuantized(name);
+  return quantized != nullptr ? quantized->info.smooth : "";
+}
+
 const std::vector<int64_t>& TensorSet::ShapeOf(const TensorEntry& entry) const {
   const QuantizedTensor* const quantized = FindQuantized(entry.name);
   return quantized != nullptr ? quantized->info.shape : entry.shape;
@@ -129,12 +146,14 @@ Status LoadTensor(const TensorFile& file, const std::string& name, LoadedTensor*
   const size_t colon = name.rfind(':');
   if (entry == nullptr && fs::is_regular_file(name, error)) {
     KVANT_RETURN_IF_ERROR(TensorFile::Open(name, &other));
+    tensor->path = name;
     if (other->entries().size() != 1) {
       return FileError(other->name(), "has {} tensors; say which: {}:NAME", other->entries().size(), other->name());
     }
     entry = other->entries().data();
   } else if (entry == nullptr && colon != std::string::npos) {
-    KVANT_RETURN_IF_ERROR(TensorFile::Open(name.substr(0, colon), &other));
+    tensor->path = name.substr(0, colon);
+    KVANT_RETURN_IF_ERROR(TensorFile::Open(tensor->path, &other));
     entry = other->Find(name.substr(colon + 1));
     if (entry == nullptr) return FileError(other->name(), "has no tensor '{}'", Printable(name.substr(colon + 1)));
   }
@@ -148,7 +167,7 @@ Status LoadTensor(const TensorFile& file, const std::string& name, LoadedTensor*
   }
   tensor->data.Resize(entry->bytes);
   tensor->view = ConstTensorView(tensor->data.data(), *dtype, entry->shape);
-  tensor->source = name;
+  tensor->name = entry->name;
   return from->ReadRange(*entry, 0, tensor->data.data(), entry->bytes);
 }
 

@@ -4,7 +4,6 @@
 
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -39,11 +38,17 @@ class TensorSet {
 
   // Null if that tensor is not codes.
   const QuantizedTensor* FindQuantized(std::string_view name) const;
-  // Whether it is the scale or offset of a quantized tensor.
+  // Whether it is the scale or offset of a quantized tensor, and of which.
   bool IsParam(std::string_view name) const { return params_.contains(name); }
+  const std::string& OwnerOf(std::string_view param) const { return params_.find(param)->second; }
+  // The factors that codes were multiplied with before quantization; empty without, and for what is not codes.
+  std::string SmoothOf(std::string_view name) const;
   // Logical shape: that of the real numbers which codes stand for.
   const std::vector<int64_t>& ShapeOf(const TensorEntry& entry) const;
   bool has_quantized() const { return !quantized_.empty(); }
+  // What was opened: the file itself first, then what belongs to a .npy file. Bytes are of tensor files.
+  const std::vector<std::string>& paths() const { return paths_; }
+  int64_t file_bytes() const;
 
  private:
   Status AddFromMetadata();
@@ -52,14 +57,15 @@ class TensorSet {
 
   std::unique_ptr<TensorFile> file_, scale_file_, offset_file_;
   std::map<std::string, QuantizedTensor, std::less<>> quantized_;
-  std::set<std::string, std::less<>> params_;
+  std::map<std::string, std::string, std::less<>> params_;  // scales and offsets, and whose they are
+  std::vector<std::string> paths_;
 };
 
 // A whole tensor in memory.
 struct LoadedTensor {
   Buffer data;
   ConstTensorView view;
-  std::string source;  // as the user wrote it
+  std::string name, path;  // what it is called in its file, and that file where it is not the one given
 };
 
 // `name` is a tensor of `file`, or FILE:NAME, or FILE if that file has one tensor. Fails for types that kvant does not

@@ -8,49 +8,51 @@
 namespace kvant::cli {
 namespace {
 
-template <class T>
-void Widen(const char* from, int64_t n, double* to) {
+template <class T, class Real>
+void Widen(const char* from, int64_t n, Real* to) {
   for (int64_t i = 0; i < n; ++i) {
     T value;
     std::memcpy(&value, from + i * static_cast<int64_t>(sizeof value), sizeof value);
     if constexpr (std::is_arithmetic_v<T>) {
-      to[i] = static_cast<double>(value);
+      to[i] = static_cast<Real>(value);
     } else {
       to[i] = ToFloat32(value);
     }
   }
 }
 
-using WidenFunction = void (*)(const char* from, int64_t n, double* to);
+template <class Real>
+using WidenFunction = void (*)(const char* from, int64_t n, Real* to);
 
 // Null for types without real numbers in whole bytes, and for FP8, which goes through dequantize.
-WidenFunction WidenFor(ElementType type) {
+template <class Real>
+WidenFunction<Real> WidenFor(ElementType type) {
   switch (type) {
     case ElementType::kBool:
     case ElementType::kU8:
-      return Widen<uint8_t>;
+      return Widen<uint8_t, Real>;
     case ElementType::kI8:
-      return Widen<int8_t>;
+      return Widen<int8_t, Real>;
     case ElementType::kI16:
-      return Widen<int16_t>;
+      return Widen<int16_t, Real>;
     case ElementType::kU16:
-      return Widen<uint16_t>;
+      return Widen<uint16_t, Real>;
     case ElementType::kF16:
-      return Widen<Float16>;
+      return Widen<Float16, Real>;
     case ElementType::kBF16:
-      return Widen<BFloat16>;
+      return Widen<BFloat16, Real>;
     case ElementType::kI32:
-      return Widen<int32_t>;
+      return Widen<int32_t, Real>;
     case ElementType::kU32:
-      return Widen<uint32_t>;
+      return Widen<uint32_t, Real>;
     case ElementType::kF32:
-      return Widen<float>;
+      return Widen<float, Real>;
     case ElementType::kF64:
-      return Widen<double>;
+      return Widen<double, Real>;
     case ElementType::kI64:
-      return Widen<int64_t>;
+      return Widen<int64_t, Real>;
     case ElementType::kU64:
-      return Widen<uint64_t>;
+      return Widen<uint64_t, Real>;
     default:
       return nullptr;
   }
@@ -68,7 +70,7 @@ TensorValues::TensorValues(const TensorSet& set, const TensorEntry& entry, const
       whole_(WholeTensor(set.ShapeOf(entry), QuantMode::kPerChannel)) {}
 
 bool TensorValues::readable() const {
-  return quantized_ != nullptr || IsFp8(entry_.type) || WidenFor(entry_.type) != nullptr;
+  return quantized_ != nullptr || IsFp8(entry_.type) || WidenFor<double>(entry_.type) != nullptr;
 }
 
 int64_t TensorValues::unit() const {
@@ -120,19 +122,25 @@ Status TensorValues::Dequantize(const Box& box, DType dtype, void* dst) {
   return kvant::Dequantize(args, exec_);
 }
 
-Status TensorValues::Read(const Box& box, double* dst) {
+int64_t TensorValues::Bytes(const Box& box) const {
+  return box.elements() * (quantized_ != nullptr ? Info(quantized_->info.format).bits : Info(entry_.type).bits) / 8;
+}
+
+template <class Real>
+Status TensorValues::Read(const Box& box, Real* dst) {
   const int64_t n = box.elements();
   if (quantized_ != nullptr || IsFp8(entry_.type)) {
     real_.Resize(n * 4);
     KVANT_RETURN_IF_ERROR(Dequantize(box, DType::kFloat32, real_.data()));
-    Widen<float>(real_.data(), n, dst);
+    Widen<float, Real>(real_.data(), n, dst);
     return {};
   }
-  const int64_t bits = Info(entry_.type).bits;
-  KVANT_RETURN_IF_ERROR(ReadBox(where_, whole_, box, bits, raw_.Resize(n * bits / 8)));
-  WidenFor(entry_.type)(raw_.data(), n, dst);
+  KVANT_RETURN_IF_ERROR(ReadBox(where_, whole_, box, Info(entry_.type).bits, raw_.Resize(Bytes(box))));
+  WidenFor<Real>(entry_.type)(raw_.data(), n, dst);
   return {};
 }
+template Status TensorValues::Read(const Box& box, double* dst);
+template Status TensorValues::Read(const Box& box, long double* dst);
 
 std::string TypeText(const TensorSet& set, const TensorEntry& entry) {
   if (const QuantizedTensor* const quantized = set.FindQuantized(entry.name)) {

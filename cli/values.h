@@ -20,8 +20,13 @@ class TensorValues {
 
   // Only of codes: into float16, bfloat16 or float32.
   Status Dequantize(const Box& box, DType dtype, void* dst);
-  // What the tensor stands for, exactly (64-bit integers are rounded).
-  Status Read(const Box& box, double* dst);
+  // Bytes of the file that hold a box, without scales and offsets.
+  int64_t Bytes(const Box& box) const;
+  // Whether a double may round a number: 64-bit integers, which a long double of at least 64 bits holds.
+  bool wide() const { return entry_.type == ElementType::kI64 || entry_.type == ElementType::kU64; }
+  // What the tensor stands for, exactly but for wide() numbers in a double. Real is double or long double.
+  template <class Real>
+  Status Read(const Box& box, Real* dst);
 
  private:
   const TensorEntry& entry_;

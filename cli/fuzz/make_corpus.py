@@ -3,6 +3,7 @@
 
 Files that a fuzzer found (found_*) are not touched. Run it from anywhere; it needs nothing but Python.
 """
+
 import json
 import pathlib
 import struct
@@ -10,20 +11,20 @@ import struct
 CORPUS = pathlib.Path(__file__).resolve().parent / "corpus"
 
 
-def safetensors(header, data=b"", length=None):
+def safetensors(header: object, data: bytes = b"", length: int | None = None) -> bytes:
     text = header if isinstance(header, bytes) else json.dumps(header, separators=(",", ":")).encode()
     return struct.pack("<Q", len(text) if length is None else length) + text + data
 
 
-def entry(dtype, shape, begin, end):
+def entry(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, object]:
     return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
-def one(dtype, shape, begin, end):
+def one(dtype: str, shape: list[int], begin: int, end: int) -> dict[str, object]:
     return {"a": entry(dtype, shape, begin, end)}
 
 
-def raw(shape, offsets, dtype='"F32"'):
+def raw(shape: str, offsets: str, dtype: str = '"F32"') -> bytes:
     """An entry whose values are not what json.dumps would write."""
     return f'{{"a":{{"dtype":{dtype},"shape":{shape},"data_offsets":{offsets}}}}}'.encode()
 
@@ -112,13 +113,13 @@ SAFETENSORS = {
 }
 
 
-def npy(text, data=b"", version=(1, 0), length=None):
+def npy(text: str | bytes, data: bytes = b"", version: tuple[int, int] = (1, 0), length: int | None = None) -> bytes:
     text = text if isinstance(text, bytes) else text.encode()
     size = len(text) if length is None else length
     return b"\x93NUMPY" + bytes(version) + struct.pack("<H" if version[0] == 1 else "<I", size) + text + data
 
 
-def dictionary(descr, shape, fortran=False):
+def dictionary(descr: str, shape: str, fortran: bool = False) -> str:
     text = f"{{'descr': {descr!r}, 'fortran_order': {fortran}, 'shape': {shape}, }}"
     return text + " " * (63 - (10 + len(text)) % 64) + "\n"
 
@@ -182,7 +183,7 @@ NPY = {
 }
 
 
-def main():
+def main() -> None:
     for name, files in (("safetensors", SAFETENSORS), ("npy", NPY)):
         folder = CORPUS / name
         folder.mkdir(parents=True, exist_ok=True)

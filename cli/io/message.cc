@@ -51,7 +51,9 @@ std::string Printable(std::string_view text, size_t limit) {
   return out;
 }
 
-std::string PrintablePath(std::string_view path) { return Printable(path, std::string_view::npos); }
+std::string PrintablePath(std::string_view path) {
+  return path.empty() ? "''" : Printable(path, std::string_view::npos);
+}
 
 std::string ShapeText(std::span<const int64_t> shape) {
   std::string out = "[";

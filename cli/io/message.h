@@ -19,7 +19,7 @@ namespace kvant::cli {
 // than `limit` bytes is cut and ends in "...".
 std::string Printable(std::string_view text, size_t limit = 200);
 
-// The same for a path, which is never cut: it has to be found again.
+// The same for a path, which is never cut: it has to be found again. An empty one is ''.
 std::string PrintablePath(std::string_view path);
 
 // [3, 4], as error messages and listings show shapes.

@@ -34,6 +34,11 @@ TEST(Printable, CutsAtTheLimitBetweenCharacters) {
   EXPECT_EQ(Printable(std::string(1000, 'x')).size(), 203u);
 }
 
+TEST(PrintablePath, IsNeverCutAndNeverEmpty) {
+  EXPECT_EQ(PrintablePath(std::string(1000, 'x')).size(), 1000u);
+  EXPECT_EQ(PrintablePath(""), "''");
+}
+
 TEST(Messages, NameFileAndTensor) {
   EXPECT_EQ(FileError("x.npy", "{} of {}", 1, 2).message(), "x.npy: 1 of 2");
   EXPECT_EQ(FileError("x.npy", "{} of {}", 1, 2).code(), StatusCode::kInvalidValue);

@@ -9,8 +9,10 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <system_error>
 
 #include "cli/io/message.h"
 
@@ -20,21 +22,28 @@ namespace {
 // One write call of Linux moves at most 0x7ffff000 bytes.
 constexpr int64_t kMaxWrite = int64_t{1} << 30;
 
-// Paths to remove when a signal ends the process. Whoever takes a path out of its slot, by exchange, owns it: a signal
+// Paths to remove when the process ends early. Whoever takes a path out of its slot, by exchange, owns it: a signal
 // handler that runs beside the destructor neither reads freed memory nor removes another file.
 std::atomic<char*> cleanup_paths[64];
 static_assert(std::atomic<char*>::is_always_lock_free, "the signal handler may only use lock-free atomics");
 
-void RemoveAndDie(int signal) {
+void RemoveAll() {
   for (std::atomic<char*>& slot : cleanup_paths) {
     if (const char* path = slot.exchange(nullptr)) unlink(path);
   }
+}
+
+void RemoveAndDie(int signal) {
+  RemoveAll();
   // The disposition is the default one again (SA_RESETHAND); the signal is delivered when this handler returns.
   raise(signal);
 }
 
 void InstallHandlers() {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU, SIGXFSZ}) {
+  // A library may call exit(): libgomp does where it cannot start a thread.
+  [[maybe_unused]] static const int registered = std::atexit(RemoveAll);
+  for (const int signal :
+       {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ}) {
     struct sigaction action;
     if (sigaction(signal, nullptr, &action) != 0 || action.sa_handler != SIG_DFL) continue;
     std::memset(&action, 0, sizeof action);
@@ -45,7 +54,7 @@ void InstallHandlers() {
 }
 
 // -1 if every slot is taken.
-int RemoveOnSignal(const std::string& path) {
+int RemoveOnEnd(const std::string& path) {
   InstallHandlers();
   char* const copy = strdup(path.c_str());
   for (int i = 0; copy != nullptr && i < static_cast<int>(std::size(cleanup_paths)); ++i) {
@@ -56,7 +65,7 @@ int RemoveOnSignal(const std::string& path) {
   return -1;
 }
 
-void KeepOnSignal(int slot) { free(cleanup_paths[slot].exchange(nullptr)); }
+void KeepOnEnd(int slot) { free(cleanup_paths[slot].exchange(nullptr)); }
 
 // Follows symbolic links and refuses what a rename must not replace: /dev/null would become a regular file. `mode` is
 // that of an existing file, else 0.
@@ -65,12 +74,17 @@ Status ResolveTarget(const std::string& name, std::string* target, mode_t* mode)
   std::error_code error;
   if (fs::is_symlink(*target, error)) {
     const fs::path followed = fs::canonical(*target, error);
+    if (error == std::errc::no_such_file_or_directory) {
+      const std::string to = fs::read_symlink(*target, error).string();
+      return FileError(name, "points to {}, which does not exist", PrintablePath(to));
+    }
     if (error) return SystemError(name, "cannot follow this symbolic link", error.value());
     *target = followed.string();
   }
   struct stat info;
   *mode = 0;
-  if (stat(target->c_str(), &info) != 0) return {};
+  // A name that is too long would otherwise show at the rename, after the work.
+  if (stat(target->c_str(), &info) != 0) return errno == ENOENT ? Status() : SystemError(name, "cannot create", errno);
   if (S_ISDIR(info.st_mode)) return FileError(name, "is a directory, not a file");
   if (!S_ISREG(info.st_mode)) return FileError(name, "is not a regular file");
   *mode = info.st_mode & 0777;
@@ -102,11 +116,11 @@ Status OutputFile::Create(const std::string& path, std::unique_ptr<OutputFile>* 
   static std::atomic<int> counter = 0;
   const std::string folder = FolderOf(out->target_);
   do {
-    if (out->cleanup_slot_ >= 0) KeepOnSignal(out->cleanup_slot_);
+    if (out->cleanup_slot_ >= 0) KeepOnEnd(out->cleanup_slot_);
     // A short name of its own: one derived from the target's could exceed the longest that file systems take.
     out->temporary_ = fmt::format("{}/.kvant-{}-{}.tmp", folder, getpid(), counter++);
     // Before the file exists, so that no signal can come between.
-    out->cleanup_slot_ = RemoveOnSignal(out->temporary_);
+    out->cleanup_slot_ = RemoveOnEnd(out->temporary_);
     if (out->cleanup_slot_ < 0) return SystemError(out->name_, "cannot create", EMFILE);
     out->fd_ = open(out->temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (out->fd_ < 0 && errno == EEXIST);
@@ -121,7 +135,7 @@ OutputFile::~OutputFile() {
     close(fd_);
     unlink(temporary_.c_str());
   }
-  if (cleanup_slot_ >= 0) KeepOnSignal(cleanup_slot_);
+  if (cleanup_slot_ >= 0) KeepOnEnd(cleanup_slot_);
 }
 
 Status OutputFile::Reserve(int64_t size) {

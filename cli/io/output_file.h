@@ -11,14 +11,14 @@
 namespace kvant::cli {
 
 // Writes to a temporary file beside the target. Commit() makes it durable and renames it over the target; until then
-// the target is as it was. The temporary file is removed on destruction and when a signal from outside ends the process
-// (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGXCPU, SIGXFSZ; handlers are installed where the disposition is the
-// default one when a file is created).
+// the target is as it was. The temporary file is removed on destruction, by exit() and when a signal from outside ends
+// the process (SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ;
+// handlers are installed where the disposition is the default one when a file is created).
 class OutputFile {
  public:
   // A target that is a symbolic link stays one: the file it leads to is replaced. Permissions of a replaced file are
-  // kept. Fails with kInvalidValue if the target is a directory, a device or a pipe, with kUnavailable if the temporary
-  // file cannot be made.
+  // kept. Fails with kInvalidValue if the target is a directory, a device, a pipe or a link to nothing, with
+  // kUnavailable if the temporary file cannot be made or the file system does not take the target's name.
   static Status Create(const std::string& path, std::unique_ptr<OutputFile>* file);
   ~OutputFile();
   OutputFile(const OutputFile&) = delete;

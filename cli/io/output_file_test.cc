@@ -126,8 +126,9 @@ TEST(OutputFile, FollowsSymbolicLinks) {
   EXPECT_EQ(ReadBytes(dir / "real/file"), "new");
 
   std::filesystem::create_symlink("nowhere", dir / "dangling");
-  EXPECT_EQ(CreateError(dir / "dangling"),
-            dir / "dangling" + ": cannot follow this symbolic link: No such file or directory");
+  EXPECT_EQ(CreateError(dir / "dangling"), dir / "dangling" + ": points to nowhere, which does not exist");
+  std::filesystem::create_symlink("loop", dir / "loop");
+  EXPECT_EQ(CreateError(dir / "loop").rfind(dir / "loop" + ": cannot follow this symbolic link: ", 0), 0u);
 }
 
 TEST(OutputFile, RefusesTargetsThatARenameMustNotReplace) {
@@ -137,6 +138,9 @@ TEST(OutputFile, RefusesTargetsThatARenameMustNotReplace) {
   EXPECT_EQ(CreateError(dir / "pipe"), dir / "pipe" + ": is not a regular file");
   EXPECT_EQ(CreateError("/dev/null"), "/dev/null: is not a regular file");
   EXPECT_EQ(CreateError(dir / "no/out"), dir / "no/out" + ": cannot create: No such file or directory");
+  const std::string longest(255, 'x');
+  EXPECT_NE(Created(dir / longest), nullptr);
+  EXPECT_EQ(CreateError(dir / (longest + "x")), dir / (longest + "x") + ": cannot create: File name too long");
   EXPECT_EQ(dir.List(), Names{"pipe"});
 }
 
@@ -182,13 +186,14 @@ TEST(OutputFile, ReportsAFailedRenameAndLeavesNothing) {
 }
 
 TEST(OutputFile, LeavesNothingWhenASignalEndsTheProcess) {
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) {
+  constexpr int kSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2};
+  for (const int signal : kSignals) {
     const TempDir dir;
     WriteBytes(dir / "b", "old");
     Names during;
     const int status = InChild(
         [&](int ready) {
-          for (const int s : {SIGINT, SIGTERM, SIGHUP, SIGPIPE}) ::signal(s, SIG_DFL);
+          for (const int s : kSignals) ::signal(s, SIG_DFL);
           const std::unique_ptr<OutputFile> a = Created(dir / "a"), b = Created(dir / "b"),
                                             done = Created(dir / "done");
           Write(a.get(), "half");
@@ -206,6 +211,21 @@ TEST(OutputFile, LeavesNothingWhenASignalEndsTheProcess) {
     EXPECT_EQ(dir.List(), (Names{"b", "done"}));
     EXPECT_EQ(ReadBytes(dir / "b"), "old");
   }
+}
+
+TEST(OutputFile, LeavesNothingWhenTheProcessExits) {
+  const TempDir dir;
+  Names during;
+  const int status = InChild(
+      [&](int ready) {
+        const std::unique_ptr<OutputFile> a = Created(dir / "a"), b = Created(dir / "b");
+        during = dir.List();
+        (void)write(ready, during.size() == 2 ? "x" : "", 1);
+        exit(3);  // as a library may do: destructors of this stack do not run
+      },
+      [](pid_t) {});
+  EXPECT_EQ(WEXITSTATUS(status), 3);
+  EXPECT_EQ(dir.List(), Names{});
 }
 
 TEST(OutputFile, LeavesIgnoredSignalsIgnored) {

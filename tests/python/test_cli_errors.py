@@ -1,31 +1,25 @@
 """What goes wrong ends in one clear line and exit code 2, and leaves nothing behind."""
 
 import json
-import os
-import pty
 import re
-import select
-import signal
-import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from inputs import BF16
-from kvant_cli import ROOT, environment, info, kvant, load, program, refused, save
+from kvant_cli import ROOT, info, kvant, load, refused, save
 
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
     x = np.arange(24, dtype=np.float32).reshape(4, 6)
     save(tmp_path / "in.safetensors", {"x": x, "i": np.arange(4), "v": x[0], "s": np.array(1.0, np.float32)})
-    save(tmp_path / "b.safetensors", {"x": x.T.copy().astype(BF16)})
     save(tmp_path / "ends.safetensors", {"e": np.array([2, 1]), "w": np.ones((2, 6), np.float32)})
     kvant("quantize", tmp_path / "in.safetensors", "-o", tmp_path / "q.safetensors", "--tensor", "x", "--dst", "int4")
     save(tmp_path / "odd.safetensors", {"odd": np.ones((2, 3), np.float32)})
+    save(tmp_path / "many.safetensors", {"x": x, **{f"n{i}": x[i % 4] for i in range(6)}})
+    kvant("quantize", tmp_path / "odd.safetensors", "-o", tmp_path / "done.safetensors")
     np.save(tmp_path / "x.npy", x)
     (tmp_path / "empty.safetensors").touch()
     return tmp_path
@@ -34,26 +28,35 @@ def files(tmp_path: Path) -> Path:
 CASES = [
     # arguments, the line (a pattern; F is the folder)
     ("", r"give a command: quantize, .* or demo \(kvant --help\)"),
-    ("fly", r".*fly.*\(kvant --help\)"),
+    ("fly", r"no command 'fly': give quantize, .* or demo \(kvant --help\)"),
+    ("quant F/in.safetensors -o F/o.safetensors", r"no command 'quant': give quantize, .*"),
     ("quantize", r"quantize: .*required.*\(kvant quantize --help\)"),
     ("quantize F/in.safetensors", r"quantize: .*--output.*required.*"),
     ("quantize F/in.safetensors -o F/o.safetensors --dst int5", r"quantize: --dst: 'int5' is not int8, int4, .*"),
     ("quantize F/in.safetensors -o F/o.safetensors --mode row", r"quantize: --mode: 'row' is not pertoken, .*"),
     ("quantize F/in.safetensors -o F/o.safetensors --symmetric --asymmetric", r"quantize: .*symmetric.*"),
-    ("quantize F/in.safetensors -o F/o.safetensors --threads 0", r"quantize: --threads: Value 0 not in range .*"),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --threads 0",
+        r"quantize: --threads: '0' is not a whole number from 1 to .*",
+    ),
     ("quantize F/in.safetensors -o F/o.safetensors --threads x", r"quantize: .*--threads.*x.*"),
     ("quantize F/in.safetensors -o F/o.safetensors --block-bytes -1", r"quantize: --block-bytes: .*"),
-    ("inspect F/in.safetensors --outliers nan", r"inspect: --outliers: expected a positive number, not nan .*"),
-    ("inspect F/in.safetensors --outliers -1", r"inspect: --outliers: expected a positive number, not -1 .*"),
-    ("quantize F/in.safetensors -o F/in.safetensors", r"F/in.safetensors: is the input; give the output another name"),
-    ("quantize F/odd.safetensors -o F/o.safetensors --dst int4", r"F/odd.safetensors: tensor 'odd': .* is 3, int4 packs "
-     r"pairs and needs an even one \(--except NAME leaves a tensor as it is\)"),
+    ("inspect F/in.safetensors --outliers nan", r"inspect: --outliers: 'nan' is not a positive number .*"),
+    ("inspect F/in.safetensors --outliers -1", r"inspect: --outliers: '-1' is not a positive number .*"),
+    (
+        "quantize F/odd.safetensors -o F/o.safetensors --dst int4",
+        r"F/odd.safetensors: tensor 'odd': .* is 3, int4 packs "
+        r"pairs and needs an even one \(--except NAME leaves a tensor as it is\)",
+    ),
     ("quantize F/in.safetensors -o F/o.safetensors --fast", r"quantize: .*--fast.*"),
     ("quantize F/none.safetensors -o F/o.safetensors", r"F/none.safetensors: cannot open: No such file or directory"),
     ("quantize F -o F/o.safetensors", r"F: .*"),
     ("quantize F/empty.safetensors -o F/o.safetensors", r"F/empty.safetensors: .*"),
     ("quantize F/in.safetensors -o F/o.bin", r"F/o.bin: does not end in .safetensors or .npy, .*"),
-    ("quantize F/in.safetensors -o F/no/o.safetensors", r"F/no/o.safetensors: cannot create: No such file or directory"),
+    (
+        "quantize F/in.safetensors -o F/no/o.safetensors",
+        r"F/no/o.safetensors: cannot create: No such file or directory",
+    ),
     ("quantize F/in.safetensors -o F/o.npy", r"F/o.npy: a .npy file holds one tensor, this would be 2; choose .*"),
     ("quantize F/in.safetensors -o F/o.safetensors --tensor y", r"F/in.safetensors: has no tensor 'y'"),
     ("quantize F/in.safetensors -o F/o.safetensors --match y*", r"F/in.safetensors: has no tensor that matches 'y\*'"),
@@ -61,39 +64,115 @@ CASES = [
     ("quantize F/in.safetensors -o F/o.safetensors --tensor i", r"F/in.safetensors: tensor 'i': is I64; .*"),
     ("quantize F/in.safetensors -o F/o.safetensors --tensor s", r"F/in.safetensors: tensor 's': has no dimensions, .*"),
     ("quantize F/in.safetensors -o F/o.safetensors --match i", r"F/in.safetensors: has no chosen tensor of F16, .*"),
-    ("quantize F/q.safetensors -o F/o.safetensors --tensor x", r"F/q.safetensors: tensor 'x': is quantized already: "
-     r"int4 pertoken asymmetric"),
-    ("quantize F/q.safetensors -o F/o.safetensors --tensor x.scale", r"F/q.safetensors: tensor 'x.scale': is the scale "
-     r"or offset of a quantized tensor"),
-    ("quantize F/in.safetensors -o F/o.safetensors --mode perchannel", r"F/in.safetensors: tensor 'v': dynamic_quant: "
-     r".*perchannel needs at least 2 \(--except NAME leaves a tensor as it is\)"),
-    ("quantize F/in.safetensors -o F/o.safetensors --group-size 4", r"F/in.safetensors: tensor '.': dynamic_quant: "
-     r"group_size is 4, which does not divide x.shape\[-1\] = 6 "
-     r"\(--except NAME leaves a tensor as it is\)"),
-    ("quantize F/in.safetensors -o F/o.safetensors --dst-type-max 3", r"F/in.safetensors: tensor '.': dynamic_quant: "
-     r"dst_type_max is 3, but dst_type is int8: it is for hifloat8"),
+    (
+        "quantize F/q.safetensors -o F/o.safetensors --tensor x",
+        r"F/q.safetensors: tensor 'x': is quantized already: int4 pertoken asymmetric",
+    ),
+    (
+        "quantize F/q.safetensors -o F/o.safetensors --tensor x.scale",
+        r"F/q.safetensors: tensor 'x.scale': is the scale or offset of 'x'; choose 'x'",
+    ),
+    (
+        "inspect F/q.safetensors --tensor x.offset",
+        r"F/q.safetensors: tensor 'x.offset': is the scale or offset of 'x'.*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --except *",
+        r"F/in.safetensors: --except leaves no tensor of those.*",
+    ),
+    (
+        "compare F/in.safetensors F/in.safetensors --tensor x --except x",
+        r"F/in.safetensors: --except leaves no tensor .*",
+    ),
+    ("quantize F/done.safetensors -o F/o.safetensors", r"F/done.safetensors: all its tensors are quantized already"),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --mode perchannel",
+        r"F/in.safetensors: tensor 'v': dynamic_quant: "
+        r".*perchannel needs at least 2 \(--except NAME leaves a tensor as it is\)",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --group-size 4",
+        r"F/in.safetensors: tensor 'x': dynamic_quant: group_size is 4, which does not divide x.shape\[-1\] = 6; "
+        r"nor do 'v' fit \(--except NAME leaves a tensor as it is\)",
+    ),
+    (
+        "quantize F/many.safetensors -o F/o.safetensors --mode perchannel",
+        r"F/many.safetensors: tensor 'n0': .*needs at least 2; nor do 'n1', 'n2', 'n3' and 2 more fit \(--except .*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --dst-type-max 3",
+        r"F/in.safetensors: tensor '.': dynamic_quant: dst_type_max is 3, but dst_type is int8: it is for hifloat8",
+    ),
     ("quantize F/in.safetensors -o F/o.safetensors --smooth w", r"F/in.safetensors: has no tensor 'w'"),
-    ("quantize F/in.safetensors -o F/o.safetensors --smooth F/none:w", r"F/none: cannot open: No such file or directory"),
-    ("quantize F/in.safetensors -o F/o.safetensors --smooth F/ends.safetensors:z", r"F/ends.safetensors: has no tensor 'z'"),
-    ("quantize F/in.safetensors -o F/o.safetensors --smooth F/ends.safetensors", r"F/ends.safetensors: has 2 tensors; "
-     r"say which: F/ends.safetensors:NAME"),
-    ("quantize F/in.safetensors -o F/o.safetensors --smooth F/ends.safetensors:w", r".*smooth_scales has shape \[2, 6\].*"),
-    ("quantize F/in.safetensors -o F/o.safetensors --tensor x --smooth F/ends.safetensors:w "
-     "--group-index F/ends.safetensors:e", r".*group_index\[1\] is 1, but group_index\[0\] is 2: .*"),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --smooth F/none:w",
+        r"F/none: cannot open: No such file or directory",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --smooth F/ends.safetensors:z",
+        r"F/ends.safetensors: has no tensor 'z'",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --smooth F/ends.safetensors",
+        r"F/ends.safetensors: has 2 tensors; say which: F/ends.safetensors:NAME",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --smooth F/ends.safetensors:w",
+        r".*smooth_scales has shape \[2, 6\].*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --tensor x --smooth F/ends.safetensors:w "
+        "--group-index F/ends.safetensors:e",
+        r".*group_index\[1\] is 1, but group_index\[0\] is 2: .*",
+    ),
     ("dequantize F/in.safetensors -o F/o.safetensors", r"F/in.safetensors: has no quantized tensor \(.*\)"),
     ("dequantize F/q.safetensors -o F/o.safetensors --tensor i", r"F/q.safetensors: has no chosen quantized tensor .*"),
     ("dequantize F/q.safetensors -o F/o.safetensors --dtype int8", r"dequantize: --dtype: 'int8' is not float16, .*"),
-    ("dequantize F/q.safetensors -o F/o.npy --dtype bfloat16", r"F/o.npy: .*safetensors.*"),
+    (
+        "dequantize F/q.safetensors -o F/o.npy --dtype bfloat16",
+        r"F/o.npy: tensor 'o': .npy cannot hold BF16; use .safetensors or --dtype float32",
+    ),
     ("dequantize F/x.npy -o F/o.npy", r"F/x.npy: has no file F/x.kvant.json beside it that says how to read its codes"),
-    ("compare F/in.safetensors F/b.safetensors", r"F/in.safetensors: tensor 'x': has shape \[4, 6\], but in .* \[6, 4\]"),
     ("compare F/in.safetensors F/ends.safetensors", r"F/in.safetensors: has no tensor of the same name as one in .*"),
     ("inspect F/none", r"F/none: cannot open: No such file or directory"),
-    ("inspect F/in.safetensors --outliers -1", r"inspect: --outliers: .*"),
     ("bench --shape 4x0", r"bench: --shape: '4x0' is not ROWSxCOLUMNS, like 128x7168 .*"),
     ("bench --shape 4x4x", r"bench: --shape: .*"),
     ("bench --shape 3x5 --dst int4 --seconds 0.01", r".*int4 packs pairs and needs an even one"),
     ("demo --data F", r"F/minilm_fp16.safetensors: cannot open: No such file or directory"),
-    ("targets extra", r"targets: .*extra.*"),
+    ("targets extra", r"targets: unexpected argument: extra \(kvant targets --help\)"),
+    ("targets one two", r"targets: unexpected arguments: one two .*"),
+    ("quantize F/in.safetensors -o F/o.safetensors targets", r"quantize: unexpected argument: targets .*"),
+    (
+        "inspect F/in.safetensors compare F/in.safetensors F/in.safetensors",
+        r"inspect: unexpected arguments: compare .*",
+    ),
+    ("inspect F/in.safetensors targets", r"inspect: unexpected argument: targets .*"),
+    ("targets inspect F/in.safetensors", r"targets: unexpected arguments: inspect .*"),
+    ("inspect F/in.safetensors --outliers", r"inspect: --outliers needs a value .*"),
+    ("inspect F/in.safetensors --tensor", r"inspect: --tensor needs a value .*"),
+    ("inspect F/in.safetensors --tensor x --tensor", r"inspect: --tensor needs a value .*"),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --dst int4 --dst int8",
+        r"quantize: --dst is given more than once .*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors -o F/p.safetensors",
+        r"quantize: --output is given more than once .*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --dst-type-max abc",
+        r"quantize: --dst-type-max: 'abc' is not a number .*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --group-size 1.5",
+        r"quantize: --group-size: '1.5' is not a whole number .*",
+    ),
+    (
+        "quantize F/in.safetensors -o F/o.safetensors --block-bytes 64MB",
+        r"quantize: --block-bytes: '64MB' is not a whole number of bytes from .*",
+    ),
+    ("bench --seconds nan", r"bench: --seconds: 'nan' is not a number of seconds from .*"),
+    ("bench-swiglu --mode 3", r"bench-swiglu: --mode: '3' is not 0, 1 or 2 .*"),
 ]
 
 
@@ -101,15 +180,22 @@ CASES = [
 def test_one_line(files: Path, words: str, line: str) -> None:
     before = sorted(files.iterdir())
     said = refused(*(word.replace("F", str(files)) if "/" in word or word == "F" else word for word in words.split()))
-    assert re.fullmatch(line.replace("F/", re.escape(f"{files}/")).replace("F:", f"{files}:"), said.removeprefix("kvant ")), said
+    assert re.fullmatch(
+        line.replace("F/", re.escape(f"{files}/")).replace("F:", f"{files}:"), said.removeprefix("kvant ")
+    ), said
     assert sorted(files.iterdir()) == before
 
 
 def test_a_target_that_does_not_exist(files: Path) -> None:
     before = sorted(files.iterdir())
     source, target = files / "in.safetensors", files / "o.safetensors"
-    for words in (["targets"], ["quantize", source, "-o", target], ["dequantize", files / "q.safetensors", "-o", target],
-                  ["bench", "--seconds", "0.01"], ["demo", "--data", ROOT / "data"]):
+    for words in (
+        ["targets"],
+        ["quantize", source, "-o", target],
+        ["dequantize", files / "q.safetensors", "-o", target],
+        ["bench", "--seconds", "0.01"],
+        ["demo", "--data", ROOT / "data"],
+    ):
         assert "nonsense" in refused(*words, KVANT_TARGET="nonsense")
     assert sorted(files.iterdir()) == before
 
@@ -127,6 +213,8 @@ def test_an_error_stays_on_one_line(tmp_path: Path) -> None:
     said = refused("quantize", source, "-o", tmp_path / "o.safetensors", "--dst", "int4")
     assert "tensor 'a\\nb\\x1b[31m'" in said and "\x1b" not in said
     assert "\x1b" not in refused("quantize", "a\x1b[31m\nb", "-o", "x\n.npy", "--dst", "\x1b\n")
+    assert "a\\nb\\x1b[31m" in refused("targets", KVANT_TARGET="a\nb\x1b[31m")
+    assert refused("inspect", "") == "'': cannot open: No such file or directory"
 
 
 LIES: list[tuple[dict[str, Any], str]] = [
@@ -158,8 +246,12 @@ def test_metadata_that_lie(files: Path, lie: dict[str, Any], words: str) -> None
     tensors, metadata = load(files / "q.safetensors")
     about = {**info(metadata, "x"), **lie}
     bad = save(files / "bad.safetensors", tensors, {"kvant:x": json.dumps(about)})
-    for command in (["dequantize", bad, "-o", files / "o.safetensors"], ["inspect", bad], ["compare", bad, bad],
-                    ["quantize", bad, "-o", files / "o.safetensors"]):
+    for command in (
+        ["dequantize", bad, "-o", files / "o.safetensors"],
+        ["inspect", bad],
+        ["compare", bad, bad],
+        ["quantize", bad, "-o", files / "o.safetensors"],
+    ):
         said = refused(*command)
         assert said.startswith(f"{bad}: tensor 'x': ") and words in said, said
 
@@ -185,65 +277,3 @@ def test_npy_companions(files: Path) -> None:
     assert "its scale 'y.scale' is F32 [3], expected F32 [4]" in refused("inspect", files / "y.npy")
     (files / "y.kvant.json").write_text("{}")
     assert refused("inspect", files / "y.npy").endswith("y.kvant.json: no member 'format'")
-
-
-def large(path: Path, megabytes: int) -> Path:
-    """A float32 .npy of zeros that costs no disk."""
-    with path.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "<f4", "fortran_order": False, "shape": (megabytes * 1000, 250)}
-        )
-        file.truncate(file.tell() + megabytes * 1_000_000)
-    return path
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
-    source, target = large(tmp_path / "in.npy", 400), tmp_path / "out.npy"
-    target.write_bytes(b"what was there")
-    words = [program(), "quantize", str(source), "-o", str(target), "--block-bytes", "4000", "--threads", "1"]
-
-    def heed() -> None:  # a shell's background jobs ignore SIGINT, and so do their children
-        signal.signal(number, signal.SIG_DFL)
-
-    pipe = subprocess.PIPE
-    child = subprocess.Popen(words, env=environment(), stdout=pipe, stderr=pipe, preexec_fn=heed)
-    deadline = time.monotonic() + 60
-    while not list(tmp_path.glob(".kvant-*")) and time.monotonic() < deadline:
-        time.sleep(0.005)
-    assert child.poll() is None, "it ended before it could be interrupted"
-    child.send_signal(number)
-    child.communicate(timeout=60)
-    assert child.returncode == -number
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.npy", "out.npy"]
-    assert target.read_bytes() == b"what was there"
-
-
-def test_a_full_disk_shows_before_the_work(tmp_path: Path) -> None:
-    source = large(tmp_path / "in.npy", 100)
-    limited = f"ulimit -f 1000; trap '' XFSZ; exec {program()} quantize {source} -o {tmp_path / 'out.npy'}"
-    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, env=environment(), check=False)
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "File too large" in done.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["in.npy"]
-
-
-def test_progress_is_for_terminals(tmp_path: Path) -> None:
-    source = large(tmp_path / "in.npy", 200)
-    words = [program(), "quantize", str(source), "-o", str(tmp_path / "out.npy"), "--block-bytes", "20000"]
-    master, slave = pty.openpty()
-    with subprocess.Popen(words, env=environment(TERM="xterm"), stdout=subprocess.PIPE, stderr=slave) as child:
-        os.close(slave)
-        shown = b""
-        while select.select([master], [], [], 60)[0]:
-            try:
-                piece = os.read(master, 65536)
-            except OSError:  # the other end is closed
-                break
-            if not piece:
-                break
-            shown += piece
-        assert child.wait(timeout=60) == 0
-    os.close(master)
-    assert re.search(rb"quantize +\d+% \[=*>? *\] [\d.]+ [kM]?B of 200 MB", shown)
-    assert shown.endswith(b"\r\x1b[K")  # and is gone at the end
-    kvant(*words[1:])  # into a pipe: nothing on standard error

@@ -47,7 +47,7 @@ def difficult(dtype: Any, *shape: int, seed: int = 1) -> Any:
 
 
 def check(tmp_path: Path, x: Any, options: dict[str, Any], *more: Any, **oracle_only: Any) -> Path:
-    """Quantizes x and compares codes, scale, offset and metadata with the oracle; for every block size, the same file."""
+    """Quantizes x and compares codes, scale, offset and metadata with the oracle; any block size: the same file."""
     source, target = save(tmp_path / "in.safetensors", {"x": x}), tmp_path / "out.safetensors"
     kvant("quantize", source, "-o", target, *flags(options), *more)
     with np.errstate(all="ignore"):
@@ -75,11 +75,28 @@ def test_codes_are_those_of_the_oracle(tmp_path: Path, dst_type: str, quant_mode
         check(tmp_path, difficult(dtype, 4, 5, 34), options)
 
 
-@pytest.mark.parametrize("shape", [(64,), (2,), (3, 0), (0, 4), (2, 0, 4), (0,), (1, 2), (9, 130), (2, 3, 1, 6)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [(64,), (2,), (3, 0), (0, 4), (2, 0, 4), (0,), (1, 2), (9, 130), (2, 3, 1, 6)], ids=str
+)
 def test_shapes(tmp_path: Path, shape: tuple[int, ...]) -> None:
     for quant_mode in MODES if len(shape) > 1 else MODES[:2]:
         for dst_type in ("int4", "float8_e5m2"):
             check(tmp_path, difficult(np.float16, *shape), {"dst_type": dst_type, "quant_mode": quant_mode})
+
+
+@pytest.mark.parametrize("shape", [(0, 32), (0, 64), (4, 0, 32), (3, 0), (2, 0, 4)], ids=str)
+def test_tensors_without_elements_in_small_blocks(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """Rows longer than a block: no place of theirs is inside the file."""
+    x, back = np.zeros(shape, np.float16), tmp_path / "back.safetensors"
+    for options in ({"group_size": 2}, {"quant_mode": "perchannel"}, {"quant_mode": "pertensor"}):
+        for block in (*BLOCKS, 16):
+            target = check(tmp_path, x, options)
+            kvant("dequantize", target, "-o", back, "--block-bytes", block)
+            assert load(back)[0]["x"].shape == shape
+            (seen,) = as_json("inspect", target, "--block-bytes", block)["tensors"]
+            assert (seen["min"], seen["max"], seen["outlier_row_count"]) == (None, None, 0)
+            (one,) = as_json("compare", target, back, "--block-bytes", block)["tensors"]
+            assert one["equal"]
 
 
 @pytest.mark.parametrize("dst_type", ["int8", "int4"])
@@ -92,6 +109,15 @@ def test_dst_type_max(tmp_path: Path) -> None:
     options = {"dst_type": "hifloat8", "dst_type_max": 15.0, "symmetric": True}
     about = info(load(check(tmp_path, difficult(np.float32, 10, 8), options))[1], "x")
     assert about["dst_type_max"] == 15.0
+    # Less than 1e-6 is not used, and not recorded.
+    kvant(
+        "quantize",
+        tmp_path / "in.safetensors",
+        "-o",
+        tmp_path / "o.safetensors",
+        *flags(options | {"dst_type_max": 1e-9}),
+    )
+    assert "dst_type_max" not in info(load(tmp_path / "o.safetensors")[1], "x")
 
 
 @pytest.mark.parametrize("quant_mode", MODES)
@@ -101,6 +127,15 @@ def test_smooth_scales(tmp_path: Path, quant_mode: str) -> None:
     other = save(tmp_path / "smooth:1.safetensors", {"s": smooth, "t": smooth})
     target = check(tmp_path, x, {"quant_mode": quant_mode}, "--smooth", f"{other}:s", smooth_scales=smooth)
     assert info(load(target)[1], "x")["smooth"] == f"{other}:s"
+
+
+def test_smooth_scales_of_the_input_itself_are_not_quantized(tmp_path: Path) -> None:
+    x, smooth = np.ones((4, 6), np.float32), np.full(6, 0.5, np.float32)
+    source, target = save(tmp_path / "in.safetensors", {"x": x, "s": smooth}), tmp_path / "out.safetensors"
+    for name in ("s", f"{source}:s", f"{source.parent}/./{source.name}:s"):
+        report = as_json("quantize", source, "-o", target, "--smooth", name)
+        assert ([tensor["name"] for tensor in report["tensors"]], report["copied"]) == (["x"], ["s"])
+        assert_same(load(target)[0]["s"], smooth, name)
 
 
 @pytest.mark.parametrize("quant_mode", MODES[:2])
@@ -163,10 +198,11 @@ def test_npy(tmp_path: Path) -> None:
             assert_same(np.load(tmp_path / "y.offset.npy"), offset, f"{options}")
         kvant("dequantize", tmp_path / "y.npy", "-o", tmp_path / "back.npy")
         assert_same(np.load(tmp_path / "back.npy"), expected, f"{options}")
-    # In place: what said that y.npy was codes goes away.
-    kvant("dequantize", tmp_path / "y.npy", "-o", tmp_path / "y.npy")
-    assert_same(np.load(tmp_path / "y.npy"), expected, "in place")
-    assert not (tmp_path / "y.kvant.json").exists()
+    # Over other codes: what said that z.npy was codes goes away.
+    kvant("quantize", tmp_path / "x.npy", "-o", tmp_path / "z.npy")
+    kvant("dequantize", tmp_path / "y.npy", "-o", tmp_path / "z.npy")
+    assert_same(np.load(tmp_path / "z.npy"), expected, "over other codes")
+    assert not (tmp_path / "z.kvant.json").exists()
     kvant("quantize", tmp_path / "x.npy", "-o", tmp_path / "x.safetensors")
     assert set(load(tmp_path / "x.safetensors")[0]) == {"x", "x.scale", "x.offset"}
     kvant("dequantize", tmp_path / "x.safetensors", "-o", tmp_path / "again.npy")
@@ -211,8 +247,20 @@ def test_what_is_quantized_and_what_is_copied(tmp_path: Path) -> None:
     assert info(load(twice)[1], "a.k")["format"] == "int8" and info(load(twice)[1], "b.k")["format"] == "float8_e4m3fn"
     kvant("dequantize", twice, "-o", back, "--match", "a*")
     got, metadata = load(back)
-    assert set(got) == {*tensors, ".scale", ".offset", "b.k.scale", "b.k.offset"} and set(metadata) == {"format", "kvant:", "kvant:b.k"}
+    assert set(got) == {*tensors, ".scale", ".offset", "b.k.scale", "b.k.offset"}
+    assert set(metadata) == {"format", "kvant:", "kvant:b.k"}
     assert got["a.v"].dtype == BF16 and got["b.k"].dtype == ml_dtypes.float8_e4m3fn
+
+
+def test_a_tensor_without_a_name_survives(tmp_path: Path) -> None:
+    tensors = {"": np.arange(3, dtype=np.int32), "w": np.ones((2, 4), np.float32)}
+    source, codes, back = (tmp_path / f"{name}.safetensors" for name in ("in", "codes", "back"))
+    save(source, tensors)
+    kvant("quantize", source, "-o", codes, "--symmetric")
+    kvant("dequantize", codes, "-o", back)
+    got = load(back)[0]
+    assert set(got) == {"", "w"}
+    assert_same(got[""], tensors[""], "the tensor without a name")
 
 
 def test_the_reference_implementation_reads_it(tmp_path: Path) -> None:
@@ -229,9 +277,7 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     source, target = tmp_path / "in.npy", tmp_path / "out.npy"
     rows, columns = 1 << 16, 1024
     with source.open("wb") as file:
-        np.lib.format.write_array_header_1_0(
-            file, {"descr": "<f4", "fortran_order": False, "shape": (rows, columns)}
-        )
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f4", "fortran_order": False, "shape": (rows, columns)})
         file.truncate(file.tell() + rows * columns * 4)
     for mode in ("pertoken", "pertensor"):
         words = ["quantize", source, "-o", target, "--block-bytes", "1000000", "--mode", mode]

@@ -1,4 +1,4 @@
-"""The commands that print: inspect, compare, targets, bench, demo; text for people and JSON for machines."""
+"""The commands that print: inspect, targets, bench, demo; text for people and JSON for machines."""
 
 import re
 import shlex
@@ -51,7 +51,7 @@ def test_inspect(tmp_path: Path) -> None:
     lines = kvant("inspect", source).splitlines()
     assert lines[0].startswith(f"{source}: 6 tensors, ") and lines[1] == "metadata format: pt"
     assert lines[2].split() == ["tensor", "type", "shape", "bytes", "min", "max", "NaN", "inf", "outlier", "rows"]
-    assert lines[-1].split() == "x float16 [3, 20, 8] 960 -30 60 1 2 2 (row 59: 60.0x)".split()
+    assert " ".join(lines[-1].split()) == "x float16 [3, 20, 8] 960 -30 60 1 2 2 (row 59: 60.0x)"
     header = kvant("inspect", source, "--header")
     assert "outlier" not in header and "[3, 20, 8]" in header
 
@@ -70,57 +70,27 @@ def test_inspect_shows_codes_as_what_they_stand_for(tmp_path: Path) -> None:
     assert "int4 of float32" in kvant("inspect", codes)
 
 
-def test_compare(tmp_path: Path) -> None:
-    rng = np.random.default_rng(5)
-    a = rng.standard_normal((6, 5, 12)).astype(np.float32)
-    source, codes, back = (tmp_path / f"{name}.safetensors" for name in ("in", "codes", "back"))
-    save(source, {"x": a, "same": a, "a": a})
-    for mode in ("pertoken", "pertensor", "perchannel"):
-        kvant("quantize", source, "-o", codes, "--mode", mode, "--tensor", "x")
-        kvant("dequantize", codes, "-o", back, "--dtype", "float32")
-        b = load(back)[0]["x"].astype(np.float64)
-        error = np.abs(a - b)
-        for block in (64_000_000, 100):
-            # The codes, and the numbers that dequantize makes of them, are equally far away.
-            for other in (codes, back):
-                report = as_json("compare", source, other, "--block-bytes", block)
-                one = {tensor["name"]: tensor for tensor in report["tensors"]}
-                assert one["same"]["equal"] and one["same"]["max_error"] == 0 and one["same"]["sqnr_db"] is None
-                x = one["x"]
-                assert x["max_error"] == error.max() and x["max_error_at"] == error.argmax() and not x["equal"]
-                wide = a.astype(np.float64)
-                assert x["sqnr_db"] == pytest.approx(10 * np.log10((wide**2).sum() / (error**2).sum()), rel=1e-12)
-                cosine = (wide * b).sum() / np.sqrt((wide**2).sum() * (b**2).sum())
-                assert x["cosine"] == pytest.approx(cosine, rel=1e-12)
+def test_inspect_of_rows_without_elements(tmp_path: Path) -> None:
+    """No memory for a trillion rows that hold nothing."""
+    header = b'{"a":{"dtype":"F16","shape":[1099511627776,0],"data_offsets":[0,0]}}'
+    source = tmp_path / "in.safetensors"
+    source.write_bytes(len(header).to_bytes(8, "little") + header)
+    for block in (64_000_000, 16):
+        assert kvant("inspect", source, "--block-bytes", block).splitlines()[-1].split()[-5:] == [
+            "-",
+            "-",
+            "0",
+            "0",
+            "0",
+        ]
+        assert as_json("compare", source, source, "--block-bytes", block)["tensors"][0]["equal"]
 
 
-def test_compare_special_values_and_names(tmp_path: Path) -> None:
-    a = np.array([[np.nan, np.inf, 1, 2], [np.nan, -np.inf, 3, 0]], np.float32)
-    b = np.array([[np.nan, np.inf, 1, 2], [1, np.inf, 3, 0]], np.float32)
-    first = save(tmp_path / "a.safetensors", {"x": a, "only here": a})
-    second = save(tmp_path / "b.safetensors", {"x": b, "there": a})
-    report = as_json("compare", first, second)
-    assert report["only_in_a"] == ["only here"] and report["only_in_b"] == ["there"]
-    (x,) = report["tensors"]
-    assert x["nan_or_inf_on_one_side"] == 2 and x["max_error"] == 0 and not x["equal"]
-    text = kvant("compare", first, second)
-    assert "2 NaN or inf on one side only" in text and f"only in {second}: there" in text
-    # One tensor each: whatever the names.
-    np.save(tmp_path / "c.npy", b)
-    np.save(tmp_path / "d.npy", a)
-    assert len(as_json("compare", tmp_path / "c.npy", tmp_path / "d.npy")["tensors"]) == 1
-
-
-def test_compare_says_when_codes_are_of_smoothed_values(tmp_path: Path) -> None:
-    data, codes = DATA / "minilm_fp16.safetensors", tmp_path / "codes.safetensors"
-    smooth = f"{DATA / 'smooth.safetensors'}:smooth.hidden"
-    kvant("quantize", data, "-o", codes, "--tensor", "layer2.hidden", "--smooth", smooth)
-    lines = kvant("compare", data, codes).splitlines()
-    assert [line for line in lines if "x * smooth" in line] == [line for line in lines if "layer2.hidden" in line]
-    lines = kvant("dequantize", codes, "-o", tmp_path / "back.safetensors").splitlines()
-    assert lines[1:] == [f"layer2.hidden holds x * smooth ({smooth})"]
-    report = as_json("dequantize", codes, "-o", tmp_path / "back.safetensors")
-    assert [tensor["smooth"] for tensor in report["tensors"]] == [smooth]
+def test_inspect_of_an_outlier_among_zeros(tmp_path: Path) -> None:
+    x = np.zeros((3, 4), np.float32)
+    x[1, 2] = -5
+    source = save(tmp_path / "in.safetensors", {"x": x})
+    assert kvant("inspect", source).splitlines()[-1].endswith("1 (row 1: amax 5.00)")
 
 
 def test_targets() -> None:
@@ -159,7 +129,10 @@ def test_bench_cache() -> None:
     assert [(line["operator"], line["dst_type"]) for line in report["results"]] == expected
     for line in report["results"]:
         assert line["elements_per_second"] == pytest.approx(3 * 2 * 64 / line["seconds"])
+        assert line["slots"] == 10
         assert line["of_copy"] > 0 and line["of_streaming_copy"] > 0
+    few = as_json(*words[:3], "--slots", "2", "--dst", "float8_e5m2", "--seconds", "0.01")
+    assert [line["slots"] for line in few["results"]] == [3]  # at least the tokens
     lines = kvant(*words, "--dst", "float8_e5m2").splitlines()
     assert len(lines) == 3 and lines[2].startswith("quant_scatter_  3x2x64  float8_e5m2")
     assert "--group-size is 48, which does not divide the 64 of 3x2x64" in refused(*words[:3], "--group-size", "48")
@@ -181,7 +154,7 @@ def test_bench_swiglu() -> None:
     assert "dst_type is int4" in refused(*words, "--dst", "int4")
     assert "x.shape[-1] is 63" in refused("bench-swiglu", "--shape", "6x63", "--seconds", "0.01")
     assert "'int64' is not int32, float16, bfloat16 or float32" in refused("bench-swiglu", "--dtype", "int64")
-    assert "--mode: Value 3 not in range 0 to 2" in refused("bench-swiglu", "--mode", "3")
+    assert "--mode: '3' is not 0, 1 or 2" in refused("bench-swiglu", "--mode", "3")
 
 
 def test_demo(tmp_path: Path) -> None:
@@ -205,6 +178,10 @@ def test_demo(tmp_path: Path) -> None:
 def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
     report = as_json("demo", "--data", DATA)
     assert len(report["results"]) == 76 and all(line["checked"] for line in report["results"])
+    targets = as_json("targets")
+    assert (report["version"], report["target"], report["targets"]) == tuple(
+        targets[key] for key in ("version", "in_use", "targets")
+    )
     caches = {(line["layer"], line["cache"]): line for line in report["caches"]}
     assert len(caches) == 10
     for (layer, cache), line in caches.items():
@@ -233,7 +210,17 @@ def test_demo_as_json_agrees_with_the_other_commands(tmp_path: Path) -> None:
 
 
 def test_help_has_examples_that_parse() -> None:
-    commands = ["quantize", "dequantize", "inspect", "compare", "targets", "bench", "bench-cache", "bench-swiglu", "demo"]
+    commands = [
+        "quantize",
+        "dequantize",
+        "inspect",
+        "compare",
+        "targets",
+        "bench",
+        "bench-cache",
+        "bench-swiglu",
+        "demo",
+    ]
     for command in commands:
         text = kvant(command, "--help")
         assert max(map(len, text.splitlines())) <= 120
@@ -245,6 +232,7 @@ def test_help_has_examples_that_parse() -> None:
             # Read by the same parser, up to the file that is not there.
             if command in ("quantize", "dequantize", "compare") or "model" in example:
                 assert "No such file or directory" in refused(*words)
+    assert "smooth.safetensors" in kvant("demo", "--help")  # all that the demo reads
     top = kvant("--help")
     assert "Exit code" in top and all(re.search(rf"^  {command} ", top, re.MULTILINE) for command in commands)
 
@@ -252,9 +240,17 @@ def test_help_has_examples_that_parse() -> None:
 def test_output_that_cannot_be_written_is_an_error() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
-    with open("/dev/full", "w") as full:
-        done = subprocess.run(
-            [program(), "targets"], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
-        )
-    assert done.returncode == 2
-    assert done.stderr == "kvant: standard output: cannot write: No space left on device\n"
+    for words in (["targets"], ["--help"], ["quantize", "--help"], ["--version"]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run(
+                [program(), *words], stdout=full, stderr=subprocess.PIPE, text=True, env=environment(), check=False
+            )
+        assert done.returncode == 2, words
+        assert done.stderr == "kvant: standard output: cannot write: No space left on device\n"
+
+
+def test_errors_that_cannot_be_written_are_user_errors_all_the_same() -> None:
+    for words in ("inspect nope", "bogus", "quantize --dst int4"):
+        for where in ("2>&-", "2>/dev/full"):
+            command = f"{shlex.quote(program())} {words} {where}"
+            assert subprocess.run(command, shell=True, env=environment(), check=False).returncode == 2, command
