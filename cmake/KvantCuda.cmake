@@ -28,9 +28,7 @@ set(CMAKE_CUDA_EXTENSIONS OFF)
 add_library(kvant_cuda SHARED)
 add_library(kvant::cuda ALIAS kvant_cuda)
 set_target_properties(kvant_cuda PROPERTIES EXPORT_NAME cuda CUDA_RUNTIME_LIBRARY Static)
-if(NOT SKBUILD)
-  set_target_properties(kvant_cuda PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR})
-endif()
+kvant_library_version(kvant_cuda)
 target_sources(kvant_cuda PUBLIC FILE_SET HEADERS BASE_DIRS "${PROJECT_SOURCE_DIR}"
                                  FILES "${PROJECT_SOURCE_DIR}/kvant/kvant_cuda.h" "${PROJECT_SOURCE_DIR}/kvant/c_api_cuda.h")
 target_link_libraries(kvant_cuda PUBLIC kvant PRIVATE $<BUILD_INTERFACE:kvant_fmt>)
@@ -48,7 +46,7 @@ function(kvant_cuda_flags target)
 endfunction()
 kvant_cuda_flags(kvant_cuda)
 
-# The files of a folder that libkvant_cuda, its tests and its benchmark are made of (KvantTargets.cmake has the names).
+# The files of a folder that libkvant_cuda, its tests and its benchmark are made of (docs/HACKING.md has the names).
 function(kvant_add_cuda name)
   set(sources ${ARGN})
   set(tests ${ARGN})

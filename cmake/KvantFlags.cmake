@@ -6,10 +6,12 @@ if(NOT CMAKE_CXX_COMPILER_ID MATCHES "GNU|Clang")
 endif()
 
 string(TOUPPER "${CMAKE_BUILD_TYPE}" kvant_config)
-set(kvant_user_flags "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${kvant_config}}")
-if(kvant_user_flags MATCHES
-   "-Ofast|-ffast-math|-funsafe-math|-ffinite-math|-fassociative-math|-freciprocal-math|-fno-signed-zeros|-ffp-model=fast")
-  message(FATAL_ERROR "kvant's results must not depend on the compiler: remove ${CMAKE_MATCH_0} from CMAKE_CXX_FLAGS.")
+separate_arguments(kvant_user_flags UNIX_COMMAND "${CMAKE_CXX_FLAGS} ${CMAKE_CXX_FLAGS_${kvant_config}}")
+file(STRINGS "${CMAKE_CURRENT_LIST_DIR}/forbidden_flags.txt" kvant_forbidden REGEX "^-")
+list(JOIN kvant_forbidden "|" kvant_forbidden)
+list(FILTER kvant_user_flags INCLUDE REGEX "^(${kvant_forbidden})$")
+if(kvant_user_flags)
+  message(FATAL_ERROR "kvant's results must not depend on the compiler: remove ${kvant_user_flags} from CMAKE_CXX_FLAGS.")
 endif()
 # Flags of g++ and clang; nvcc passes them on to the host's compiler.
 function(kvant_compile_options)

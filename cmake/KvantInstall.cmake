@@ -29,7 +29,7 @@ if(TARGET kvant_cli)
 endif()
 install(EXPORT kvantTargets NAMESPACE kvant:: DESTINATION "${package_dir}")
 configure_package_config_file(cmake/kvantConfig.cmake.in kvantConfig.cmake INSTALL_DESTINATION "${package_dir}")
-# Before 1.0 a minor version may change the interface.
+# As the soname, kvant_library_version().
 write_basic_package_version_file(kvantConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/kvantConfig.cmake" "${PROJECT_BINARY_DIR}/kvantConfigVersion.cmake"
         DESTINATION "${package_dir}")
@@ -38,9 +38,13 @@ install(FILES "${PROJECT_BINARY_DIR}/kvantConfig.cmake" "${PROJECT_BINARY_DIR}/k
 cmake_path(ABSOLUTE_PATH CMAKE_INSTALL_LIBDIR BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" NORMALIZE OUTPUT_VARIABLE libdir)
 cmake_path(RELATIVE_PATH CMAKE_INSTALL_PREFIX BASE_DIRECTORY "${libdir}/pkgconfig" OUTPUT_VARIABLE pc_prefix)
 cmake_path(RELATIVE_PATH libdir BASE_DIRECTORY "${CMAKE_INSTALL_PREFIX}" OUTPUT_VARIABLE pc_libdir)
-set(pc_libs_private "-lstdc++")
-if(OpenMP_CXX_FOUND)
-  string(APPEND pc_libs_private " ${OpenMP_CXX_FLAGS}")
+# A static libkvant leaves its own libraries to whoever links it; the shared one needs nothing.
+set(pc_private "")
+if(NOT KVANT_SHARED)
+  set(pc_private "Requires.private: libhwy\nLibs.private: -lstdc++ -lm")
+  if(OpenMP_CXX_FOUND)
+    string(APPEND pc_private " ${OpenMP_CXX_FLAGS}")
+  endif()
 endif()
 configure_file(cmake/kvant.pc.in kvant.pc @ONLY)
 install(FILES "${PROJECT_BINARY_DIR}/kvant.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")

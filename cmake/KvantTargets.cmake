@@ -1,14 +1,13 @@
-# Folders become targets by the names of their files:
-#
-#   test.cc, *_test.cc     one GoogleTest program per folder, <folder>_test
-#   bench.cc, *_bench.cc   the one program kvant_bench
-#   torch.cc               not part of the library
-#   cuda*_test.cc          with KVANT_CUDA the GoogleTest program <folder>_cuda_test, which needs a device
-#   cuda*_bench.cc         with KVANT_CUDA part of kvant_cuda_bench
-#   other cuda*.cc, *.cu   with KVANT_CUDA libkvant_cuda
-#   any other .cc          the library
-#
-# A file that is added or removed is noticed by the next build.
+# Folders become targets by the names of their files; docs/HACKING.md has the list.
+
+# The version in a shared library's name. Before 1.0 a minor version may change the interface, so the soname has it; at 1.0
+# it goes from here, and SameMinorVersion from KvantInstall.cmake. A Python wheel holds no links: one name, no version.
+function(kvant_library_version target)
+  if(NOT SKBUILD)
+    set_target_properties(${target} PROPERTIES VERSION ${PROJECT_VERSION}
+                                               SOVERSION ${PROJECT_VERSION_MAJOR}.${PROJECT_VERSION_MINOR})
+  endif()
+endfunction()
 
 # Public headers are installed with the paths they are included by: <prefix>/include/kvant/...
 function(kvant_public_headers)

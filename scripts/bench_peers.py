@@ -3,9 +3,10 @@
     pip install torch onnxruntime onnx -r tests/python/requirements.txt
     python scripts/bench_peers.py [--op OPERATOR] [--threads N] [--json FILE]
 
-Every contender of a cell is timed in the same process, in shuffled rounds, and the cell shows medians in microseconds and
-how many times faster kvant is. A contender that does less is marked: torch.quantize_per_tensor gets its scale for free,
-onnxruntime's DynamicQuantizeLinear has one scale for the whole tensor and takes only float32 (kvant then does the same).
+Every contender of a cell is timed in the same process, in shuffled rounds, and the cell shows medians in microseconds
+and how many times faster kvant is. A contender that does less is marked: torch.quantize_per_tensor gets its scale for
+free, onnxruntime's DynamicQuantizeLinear has one scale for the whole tensor and takes only float32 (kvant then does the
+same).
 """
 
 import argparse
@@ -37,11 +38,12 @@ options = parser.parse_args()
 os.environ["OMP_NUM_THREADS"] = str(options.threads)
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "python"))
-import kvant_abi  # noqa: E402
 import ml_dtypes  # noqa: E402
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from formulas import formula, swiglu  # noqa: E402
+
+import kvant_abi  # noqa: E402
 
 if options.op == "dynamic_quant":
     import onnx
@@ -184,9 +186,11 @@ def swiglu_main() -> None:
 
 def main() -> None:
     if options.op == "dequant_swiglu_quant":
-        return swiglu_main()
+        swiglu_main()
+        return
     session = onnx_session()
-    print(f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}, {options.threads} thread(s), {options.dtype}")
+    versions = f"torch {torch.__version__}, onnxruntime {onnxruntime.__version__}"
+    print(f"{versions}, {options.threads} thread(s), {options.dtype}")
     results = {}
     for what in FORMATS:
         for rows, columns in SHAPES:

@@ -9,10 +9,9 @@ each time; index_put_ instead of index_copy_ makes no difference that shows.
 import ctypes as ct
 import json
 
-import numpy as np
-
 # Reads the command line, and limits the threads before torch is loaded.
 import bench_peers as peers
+import numpy as np
 import torch
 from bench_peers import Call, kvant_abi
 from formulas import formula, static_formula

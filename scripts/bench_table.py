@@ -57,7 +57,8 @@ def dynamic_quant(cells: Cells) -> None:
         if threads != "1":
             print("## Two threads over one\n\nfloat16. Below 64 Ki elements a second thread is not used.\n")
         else:
-            print(("## One thread\n\n" if (stores, dtype) == ("normal", "float16") else "") + f"{dtype}, {stores} stores:\n")
+            heading = "## One thread\n\n" if (stores, dtype) == ("normal", "float16") else ""
+            print(f"{heading}{dtype}, {stores} stores:\n")
         table(["rows x columns", *COLUMNS], rows)
 
 
@@ -74,7 +75,9 @@ def groups(cells: Cells) -> None:
             runs = [cells[f"{start}/group{n}"] for start in starts for n in (128, 64, 32)]
             rows.append([shape, dtype, *map(share, runs)])
     print("## Groups\n\nAsymmetric, normal stores, one thread; the copy writes scales and offsets too:\n")
-    table(["rows x columns", "dtype", *(f"{fmt}, groups of {n}" for fmt in ("INT8", "INT4") for n in (128, 64, 32))], rows)
+    table(
+        ["rows x columns", "dtype", *(f"{fmt}, groups of {n}" for fmt in ("INT8", "INT4") for n in (128, 64, 32))], rows
+    )
 
 
 def static(cells: Cells) -> None:

@@ -12,24 +12,26 @@ import shlex
 import sys
 from pathlib import Path
 
-FORBIDDEN = re.compile(
-    r"-(Ofast|ffast-math|funsafe-math-optimizations|ffinite-math-only|fassociative-math|freciprocal-math"
-    r"|fno-signed-zeros|ffp-contract=(on|fast)|ffp-model=fast|mdaz-ftz|fdenormal-fp-math=.*|mrecip.*)"
-)
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def forbidden_flags() -> re.Pattern[str]:
+    lines = (ROOT / "cmake" / "forbidden_flags.txt").read_text(encoding="utf-8").splitlines()
+    return re.compile("|".join(line for line in lines if line.startswith("-")))
 
 
 def main(build_dirs: list[str]) -> int:
-    root = Path(__file__).resolve().parent.parent
+    forbidden = forbidden_flags()
     found, count = [], 0
     for build in build_dirs:
         for entry in json.loads((Path(build) / "compile_commands.json").read_text(encoding="utf-8")):
             source = (Path(entry["directory"]) / entry["file"]).resolve()
-            if not source.is_relative_to(root):
+            if not source.is_relative_to(ROOT):
                 continue
-            name = source.relative_to(root)
+            name = source.relative_to(ROOT)
             flags = shlex.split(entry["command"])
             count += 1
-            found += [f"{build}: {name}: {flag}" for flag in flags if FORBIDDEN.fullmatch(flag)]
+            found += [f"{build}: {name}: {flag}" for flag in flags if forbidden.fullmatch(flag)]
             for needed in ("-ffp-contract=off", "-fno-fast-math"):
                 if needed not in flags:
                     found.append(f"{build}: {name}: {needed} is missing")

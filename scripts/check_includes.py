@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Checks who may include what; the rules are the table below.
 
-core <- numerics <- formats <- rowwise <- ops <- graph <- {C API, torch.cc, cli, python}: a file includes its own layer and those
-before it. Other libraries are let in by name. Includes of the project are written in full, "kvant/...", never relative.
+core <- numerics <- formats <- rowwise <- ops <- graph <- {C API, torch.cc, cli, python}: a file includes its own layer
+and those before it. Other libraries are let in by name. Includes of the project are written in full, "kvant/...", never
+relative.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 LAYERS = ["core", "numerics", "formats", "rowwise", "ops", "graph"]
@@ -54,36 +56,35 @@ def layer(path: str) -> int:
     return len(LAYERS)
 
 
+def broken_rules(root: Path, path: str, line: str, target: str) -> Iterator[str]:
+    """What is wrong with `line` of `path`, which includes `target`."""
+    for library, allowed, rule in LIBRARIES:
+        if re.search(library, target) and not re.search(allowed, path):
+            yield rule
+    if not target.startswith(("kvant/", "cli/")):
+        if '"' in line and ((root / path).parent / target).exists():
+            yield "write the path from the top of the repository"
+        return
+    if not (root / target).exists():
+        yield "no such file"
+    if path.startswith("kvant/"):
+        if target.startswith("cli/"):
+            yield "the library does not know cli/"
+        elif layer(target) > layer(path) and not is_test(path):
+            yield f"{PurePosixPath(path).parts[1]} may not include what is built on it"
+    if target.endswith("-inl.h") and not (
+        path.endswith("-inl.h") or re.search(r"(^|/)cpu[a-z0-9_]*\.cc$", path) or is_test(path)
+    ):
+        yield "-inl.h is for cpu*.cc, other -inl.h and tests"
+
+
 def problems(root: Path, path: str) -> list[str]:
     found = []
     for number, line in enumerate((root / path).read_text(encoding="utf-8").splitlines(), 1):
         match = INCLUDE.match(line) or TARGET_INCLUDE.match(line)
-        if match is None:
-            continue
-        target = next(group for group in match.groups() if group)
-
-        def say(text: str) -> None:
-            found.append(f"{path}:{number}: {text}: {target}")
-
-        for library, allowed, rule in LIBRARIES:
-            if re.search(library, target) and not re.search(allowed, path):
-                say(rule)
-        ours = target.startswith(("kvant/", "cli/"))
-        if '"' in line and not ours and ((root / path).parent / target).exists():
-            say("write the path from the top of the repository")
-        if not ours:
-            continue
-        if not (root / target).exists():
-            say("no such file")
-        if path.startswith("kvant/"):
-            if target.startswith("cli/"):
-                say("the library does not know cli/")
-            elif layer(target) > layer(path) and not is_test(path):
-                say(f"{PurePosixPath(path).parts[1]} may not include what is built on it")
-        if target.endswith("-inl.h") and not (
-            path.endswith("-inl.h") or re.search(r"(^|/)cpu[a-z0-9_]*\.cc$", path) or is_test(path)
-        ):
-            say("-inl.h is for cpu*.cc, other -inl.h and tests")
+        if match is not None:
+            target = next(group for group in match.groups() if group)
+            found += [f"{path}:{number}: {text}: {target}" for text in broken_rules(root, path, line, target)]
     return found
 
 

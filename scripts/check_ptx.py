@@ -4,8 +4,8 @@
 usage: check_ptx.py LIBRARY...
 
 Nothing approximate, nothing that flushes subnormals, and no fma but those that formulas ask for by name, which
-numerics/lanes_cuda.cuh marks. Which formulas may ask is checked in the sources: the table ALLOWED. nvcc has to be run with
---no-compress, so that PTX lies in the library as text.
+numerics/lanes_cuda.cuh marks. Which formulas may ask is checked in the sources: the table ALLOWED. nvcc has to be run
+with --no-compress, so that PTX lies in the library as text.
 """
 
 from __future__ import annotations

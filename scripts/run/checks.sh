@@ -47,13 +47,12 @@ cmd_lint() {
 
   note "Python"
   need_torch
-  local python_files=(python tests/torch scripts/bench_torch.py scripts/bench_fusion.py examples)
   if [ "$fix" = no ]; then
-    build/venv-torch/bin/ruff format -q --check "${python_files[@]}" || failed+=(ruff-format)
+    build/venv-torch/bin/ruff format -q --check . || failed+=(ruff-format)
   else
-    build/venv-torch/bin/ruff format -q "${python_files[@]}"
+    build/venv-torch/bin/ruff format -q .
   fi
-  build/venv-torch/bin/ruff check -q "${python_files[@]}" || failed+=(ruff)
+  build/venv-torch/bin/ruff check -q . || failed+=(ruff)
   build/venv-torch/bin/mypy || failed+=(mypy)
 
   note "clang-tidy"

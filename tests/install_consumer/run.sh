@@ -29,11 +29,17 @@ cmake --build "$work/cmake" >"$work/build.log" || { cat "$work/build.log"; exit 
 say "pkg-config"
 pc=$(find "$prefix" -name kvant.pc)
 libdir=$(dirname "$(dirname "$pc")")
-export PKG_CONFIG_PATH=${pc%/*}
 static=()
-[ -e "$libdir/libkvant.so" ] || static=(--static)
-read -r -a cflags <<<"$(pkg-config --cflags kvant)"
-read -r -a libs <<<"$(pkg-config "${static[@]}" --libs kvant)"
+if [ -e "$libdir/libkvant.so" ]; then
+  export PKG_CONFIG_LIBDIR=${pc%/*} PKG_CONFIG_PATH= # no other package is needed
+else
+  export PKG_CONFIG_PATH=${pc%/*}
+  static=(--static)
+fi
+# shellcheck disable=SC2162 # pkg-config escapes spaces with backslashes
+read -a cflags <<<"$(pkg-config --cflags kvant)"
+# shellcheck disable=SC2162
+read -a libs <<<"$(pkg-config "${static[@]}" --libs kvant)"
 "$cxx" -std=c++20 "${cflags[@]}" "$here/consumer.cc" -o "$work/pc_consumer" "${libs[@]}" -Wl,-rpath,"$libdir"
 "$work/pc_consumer"
 "$cc" -std=c11 "${cflags[@]}" "$here/consumer_c.c" -o "$work/pc_consumer_c" "${libs[@]}" -Wl,-rpath,"$libdir"
@@ -48,8 +54,8 @@ while IFS= read -r header; do
   }
   count=$((count + 1))
 done < <(cd "$prefix/include" && find kvant -name '*.h' -not -path '*/third_party/*')
-for header in kvant/c_api.h kvant/c_api_scatter.h kvant/c_api_types.h; do
-  "$cc" -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only "${cflags[@]}" -x c - <<<"#include \"$header\""
+for header in "$prefix"/include/kvant/c_api*.h; do
+  "$cc" -std=c11 -Wall -Wextra -Werror -pedantic -fsyntax-only "${cflags[@]}" -x c - <<<"#include \"kvant/${header##*/}\""
 done
 echo "$count headers"
 

@@ -124,7 +124,7 @@ def quantize(
     how: Any = None,
     **attributes: Any,
 ) -> Array:
-    fields = {"x": x, "scales": scales, "zero_points": zero_points, "axis": axis, **attributes}
+    fields = {"x": x, "quant_scales": scales, "quant_zero_points": zero_points, "axis": axis, **attributes}
     (y,) = infer("quantize", 1, **fields)
     return _run("quantize", {"y": _in_words(y) if words else y}, alloc, how or {}, **fields)[0]
 

@@ -1,5 +1,6 @@
-"""Caches against the oracle, written in one pass and read back: the same bytes, on every SIMD target of this machine."""
+"""Caches against the oracle, written in one pass and read back: the same bytes, on every SIMD target of the machine."""
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -113,7 +114,7 @@ def test_numbers_in_every_table(dst_type, symmetric, table, dtype) -> None:
             attributes["negate_offset"] = negate
             expected = oracle_scatter.dynamic_quant_update_scatter_(*before, slots, x, **attributes)
             expect_in_place(
-                lambda *t: kvant_c.dynamic_quant_update_scatter_(*t, slots, x, **attributes),
+                partial(kvant_c.dynamic_quant_update_scatter_, indices=slots, updates=x, **attributes),
                 before,
                 [0, 0, 0],
                 expected,
@@ -136,7 +137,7 @@ def test_shapes_of_the_source(symmetric) -> None:
         expected = tuple(t if t is None or i == 0 else t.reshape(shape) for i, t in enumerate(usual))
         for updates in (x, x.reshape(b, 1, 1, h)):
             expect_in_place(
-                lambda *t: kvant_c.dynamic_quant_update_scatter_(*t, indices, updates, axis=1, **p),
+                partial(kvant_c.dynamic_quant_update_scatter_, indices=indices, updates=updates, axis=1, **p),
                 given,
                 [0, 0, 0],
                 expected,
@@ -175,7 +176,7 @@ def test_dequantize_gather(dst_type, mode, policy, seed) -> None:
         guarded = inputs.Guarded(any_layout(rng))
         how = {"threads": int(rng.integers(1, 5))}
         on_every_target(
-            lambda: kvant_c.dequantize_gather(*given, **attributes, alloc=guarded, how=how),
+            partial(kvant_c.dequantize_gather, *given, **attributes, alloc=guarded, how=how),
             expected,
             f"{attributes}, {p}",
         )
@@ -193,7 +194,7 @@ def test_every_16_bit_parameter_is_read(table, dtype) -> None:
     for o, negate in ((None, False), (offset, False), (offset, True)):
         attributes = {"index_mode": "slot", "dtype": dtype, "negate_offset": negate}
         expected = oracle_scatter.dequantize_gather(var, scale, o, slots, **attributes)
-        on_every_target(lambda: kvant_c.dequantize_gather(var, scale, o, slots, **attributes), expected, f"{negate}")
+        on_every_target(partial(kvant_c.dequantize_gather, var, scale, o, slots, **attributes), expected, f"{negate}")
 
 
 # All of them

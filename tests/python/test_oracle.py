@@ -122,10 +122,10 @@ def assert_reconstructs(x: np.ndarray, y: np.ndarray, scale: Any, offset: Any, n
         assert abs(Fraction(float(restored)) - exact) <= bound
 
 
-@pytest.mark.parametrize(("name", "largest", "span"), INT_RANGES)
+@pytest.mark.parametrize(("name", "span"), [(name, span) for name, _, span in INT_RANGES])
 @repeatable
 @given(data=st.data())
-def test_asymmetric_round_trip_is_within_the_bound(name: str, largest: int, span: int, data) -> None:
+def test_asymmetric_round_trip_is_within_the_bound(name: str, span: int, data) -> None:
     x = data.draw(rows_of(data.draw(st.sampled_from(DTYPES))))
     y, scale, offset = oracle.dynamic_quant(x, name)
     assert scale >= np.float32(1e-12)
@@ -249,7 +249,7 @@ def test_parts_reduced_over_shards_give_the_whole(dst_type: str) -> None:
         lambda x: oracle.dynamic_quant(x, "hifloat8", dst_type_max=float("nan")),
         lambda x: oracle.dynamic_quant(x[:, :3], "int4"),
         lambda x: oracle.quantize(x, np.ones(3, np.float32)),
-        lambda x: oracle.dequantize(np.zeros((2, 4), np.int8), np.ones(3, np.float32), dst_type="int8"),
+        lambda _: oracle.dequantize(np.zeros((2, 4), np.int8), np.ones(3, np.float32), dst_type="int8"),
     ],
 )
 def test_illegal_arguments_are_errors(call: Callable[[np.ndarray], Any]) -> None:

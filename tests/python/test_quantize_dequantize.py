@@ -53,7 +53,14 @@ def test_every_16_bit_value(dst_type, dtype) -> None:
     one = np.ones(1, np.float32)
     for mode in ("rint", "round", "hybrid") if dst_type == "hifloat8" else ("rint",):
         compare("quantize", x, one, dst_type=dst_type, round_mode=mode)
-        compare("quantize", x, np.array([3.14159], np.float32), np.array([-7.3], np.float32), dst_type=dst_type, round_mode=mode)
+        compare(
+            "quantize",
+            x,
+            np.array([3.14159], np.float32),
+            np.array([-7.3], np.float32),
+            dst_type=dst_type,
+            round_mode=mode,
+        )
 
     values = x.astype(np.float32)
     largest = float(oracle.limits(dst_type)[0])

@@ -1,5 +1,7 @@
 """Scatters against the oracle: the same bytes, on every SIMD target of this machine."""
 
+from functools import partial
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -86,14 +88,14 @@ def test_scatter_update(mode, policy, seed) -> None:
         how = {"threads": int(rng.integers(1, 5))}
         self, guarded = spread(rng, before), inputs.Guarded(any_layout(rng))
         on_every_target(
-            lambda: kvant_c.scatter_update(self, p.indices, updates, **p.where(), alloc=guarded, how=how),
+            partial(kvant_c.scatter_update, self, p.indices, updates, **p.where(), alloc=guarded, how=how),
             expected,
             f"scatter_update, {p}",
         )
         assert_same(self, before, "self of scatter_update")
         guarded.check()
         expect_in_place(
-            lambda table: kvant_c.scatter_update_(table, p.indices, updates, **p.where(), how=how),
+            partial(kvant_c.scatter_update_, indices=p.indices, updates=updates, **p.where(), how=how),
             [before],
             layouts_for(rng, [before], False),
             (expected,),
@@ -132,18 +134,22 @@ def test_quant_scatter(dst_type, mode, policy, seed) -> None:
         }
         storage = STORAGE[dst_type][rng.integers(len(STORAGE[dst_type]))]
         before = random_bytes(rng, tuple(p.shape), storage)
-        given = (p.indices, updates, spread(rng, scales), None if zeros is None else spread(rng, zeros))
-        expected = oracle_scatter.quant_scatter(before, *given, **attributes)
+        given = {
+            "indices": p.indices,
+            "updates": updates,
+            "quant_scales": spread(rng, scales),
+            "quant_zero_points": None if zeros is None else spread(rng, zeros),
+            **attributes,
+        }
+        expected = oracle_scatter.quant_scatter(before, **given)
         how = {"threads": int(rng.integers(1, 5))}
         self, guarded = spread(rng, before), inputs.Guarded(any_layout(rng))
         what = f"{attributes}, {p}"
-        on_every_target(
-            lambda: kvant_c.quant_scatter(self, *given, **attributes, alloc=guarded, how=how), expected, what
-        )
+        on_every_target(partial(kvant_c.quant_scatter, self, **given, alloc=guarded, how=how), expected, what)
         assert_same(self, before, "self of quant_scatter")
         guarded.check()
         expect_in_place(
-            lambda table: kvant_c.quant_scatter_(table, *given, **attributes, how=how),
+            partial(kvant_c.quant_scatter_, **given, how=how),
             [before],
             layouts_for(rng, [before], False),
             (expected,),
@@ -213,17 +219,17 @@ def test_bad_indices_are_named_and_nothing_is_written(mode) -> None:
         written = [codes, *params, same]
         copies = [t.copy() for t in written]
         for name, call in (
-            ("quant_scatter_", lambda: kvant_c.quant_scatter_(codes, p.indices, x, one, **p.where())),
-            ("quant_scatter", lambda: kvant_c.quant_scatter(codes, p.indices, x, one, **p.where())),
-            ("scatter_update_", lambda: kvant_c.scatter_update_(same, p.indices, x, **p.where())),
-            ("scatter_update", lambda: kvant_c.scatter_update(same, p.indices, x, **p.where())),
+            ("quant_scatter_", partial(kvant_c.quant_scatter_, codes, p.indices, x, one, **p.where())),
+            ("quant_scatter", partial(kvant_c.quant_scatter, codes, p.indices, x, one, **p.where())),
+            ("scatter_update_", partial(kvant_c.scatter_update_, same, p.indices, x, **p.where())),
+            ("scatter_update", partial(kvant_c.scatter_update, same, p.indices, x, **p.where())),
             (
                 "dynamic_quant_update_scatter_",
-                lambda: kvant_c.dynamic_quant_update_scatter_(codes, *params, p.indices, x, **p.where()),
+                partial(kvant_c.dynamic_quant_update_scatter_, codes, *params, p.indices, x, **p.where()),
             ),
             (
                 "dequantize_gather",
-                lambda: kvant_c.dequantize_gather(codes, *params, p.indices, length=max(p.length, 1), **p.where()),
+                partial(kvant_c.dequantize_gather, codes, *params, p.indices, length=max(p.length, 1), **p.where()),
             ),
         ):
             if name == "dequantize_gather" and p.length == 0:

@@ -125,9 +125,12 @@ def test_int32_bias_wraps() -> None:
     x = np.array([[2**31 - 1, 5, -(2**31), 7]], np.int32)
     bias = np.array([1, 0, -1, 0], np.int32)
     codes, _ = check(x, bias=bias, weight_scale=np.full(4, 1e-9, np.float32), quant_mode=1)
-    assert codes.tolist() == oracle_swiglu.dequant_swiglu_quant(
-        np.array([[-(2**31), 5, 2**31 - 1, 7]], np.int32), weight_scale=np.full(4, 1e-9, np.float32), quant_mode=1
-    )[0].tolist()
+    assert (
+        codes.tolist()
+        == oracle_swiglu.dequant_swiglu_quant(
+            np.array([[-(2**31), 5, 2**31 - 1, 7]], np.int32), weight_scale=np.full(4, 1e-9, np.float32), quant_mode=1
+        )[0].tolist()
+    )
 
 
 def group_vectors(rng: np.random.Generator, groups: int, rows: int) -> list[Array]:
