@@ -17,6 +17,7 @@ from kvant._load import load as _load
 _load()
 
 from kvant import _fake as _fake  # noqa: E402
+from kvant._codes import Format, IndexMode, IndexPolicy, QuantMode, RoundMode, ScaleSource  # noqa: E402
 from kvant._dequantize import dequantize, dequantize_gather, pack_int4, unpack_int4  # noqa: E402
 from kvant._dynamic_quant import dynamic_quant  # noqa: E402
 from kvant._fused import dynamic_quant_update_scatter_  # noqa: E402
@@ -33,10 +34,17 @@ from kvant._scatter import quant_scatter, quant_scatter_, scatter_update, scatte
 from kvant._swiglu import dequant_swiglu_quant  # noqa: E402
 
 if TYPE_CHECKING:
+    from kvant import cuda as cuda
     from kvant import fusion as fusion
     from kvant.fusion import fuse as fuse
 
 __all__ = [
+    "Format",
+    "IndexMode",
+    "IndexPolicy",
+    "QuantMode",
+    "RoundMode",
+    "ScaleSource",
     "__version__",
     "counts_from_ends",
     "dequant_swiglu_quant",
@@ -68,8 +76,10 @@ def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, "fusion"} - {"Any", "TYPE_CHECKING", "import_module"})
 
 
-def __getattr__(name: str) -> Any:
-    if name in ("fuse", "fusion"):  # imports torch's symbolic shapes and higher-order operators
-        fusion = import_module("kvant.fusion")
-        return fusion if name == "fusion" else fusion.fuse
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # to a type checker every name would be in a module that has it
+
+    def __getattr__(name: str) -> Any:
+        if name in ("fuse", "fusion"):  # imports torch's symbolic shapes and higher-order operators
+            fusion = import_module("kvant.fusion")
+            return fusion if name == "fusion" else fusion.fuse
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from kvant._call import call, no_gradient
+from kvant._call import call
 from kvant._codes import (
     Format,
     IndexMode,
@@ -63,7 +63,7 @@ def dequantize(
         return out
     number = dtype_code(dtype)
     x: Tensor = call(_ops.dequantize.default, y, scale, offset, code, mode, group_size, number, negate_offset)
-    return no_gradient(x, y, scale, offset) if x.requires_grad else x
+    return x
 
 
 def dequantize_gather(
@@ -94,9 +94,15 @@ def dequantize_gather(
         var: codes [.., H], rank >= 3; INT4 uint8 [.., H/2] or int32 [.., H/8].
         var_scale, var_offset: float32, float16 or bfloat16: var.shape[:-1], with a group_size one more dimension.
         indices: int32 or int64: [n], for "pair" [n, 2].
+        dst_type: the format of the codes. It is never guessed.
+        length: positions from each index on; "slot" has 1.
         axis: of var; neither its first dimension nor its last.
+        group_size: elements with one scale, a divisor of H; 0 is the whole row.
+        negate_offset: var_offset holds minus the offset.
+        index_mode: "batch", "pair" or "slot", as above.
         index_policy: an index that points outside is an "error", or read as 0 ("skip").
-        dtype: of the result. out: a tensor to write to.
+        dtype: of the result: torch.float32, torch.float16 or torch.bfloat16. Not looked at with `out`.
+        out: a tensor to write to, of any strides.
 
     Raises:
         TypeError: a dtype that is not listed. ValueError: shapes that do not agree. IndexError: an index outside.
@@ -116,7 +122,7 @@ def dequantize_gather(
         call(_ops.dequantize_gather_out.default, *tables, out, *numbers, negate_offset, names=_OUT, writes=(out,))
         return out
     x: Tensor = call(_ops.dequantize_gather.default, *tables, *numbers, dtype_code(dtype), negate_offset)
-    return no_gradient(x, *tables) if x.requires_grad else x
+    return x
 
 
 def pack_int4(codes: Tensor, *, as_int32: bool = False, out: Tensor | None = None) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Literal, overload
 import torch
 from torch import Tensor
 
-from kvant._call import call, no_gradient
+from kvant._call import call, results
 from kvant._codes import Format, QuantMode, format_code, quant_mode_code
 
 _asymmetric = torch.ops.kvant.dynamic_quant.default
@@ -108,25 +108,11 @@ def dynamic_quant(
     code = format_code(dst_type)
     mode = quant_mode_code(quant_mode)
     if out is not None:
-        y, scale, offset = _results(out, symmetric)
+        into = results("dynamic_quant", out, ("y", "scale") if symmetric else ("y", "scale", "offset"))
+        offset = None if symmetric else into[2]
         numbers = (code, mode, group_size, dst_type_max)
-        call(_into, x, smooth_scales, group_index, y, scale, offset, *numbers, writes=out)
-        return (y, scale) if offset is None else (y, scale, offset)
-    if symmetric:
-        y, scale = call(_symmetric, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)
-        return y, no_gradient(scale, x, smooth_scales) if scale.requires_grad else scale
-    y, scale, offset = call(_asymmetric, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)
-    if scale.requires_grad:
-        return y, no_gradient(scale, x, smooth_scales), no_gradient(offset, x, smooth_scales)
-    return y, scale, offset
-
-
-def _results(out: Sequence[Tensor], symmetric: bool) -> tuple[Tensor, Tensor, Tensor | None]:
-    wanted = 2 if symmetric else 3
-    if len(out) != wanted:
-        names = "(y, scale)" if symmetric else "(y, scale, offset)"
-        raise ValueError(f"dynamic_quant: out has {len(out)} tensors, expected {names}")
-    for i, t in enumerate(out):
-        if t is None:
-            raise TypeError(f"dynamic_quant: out[{i}] is None, expected a Tensor")
-    return (out[0], out[1], None) if symmetric else (out[0], out[1], out[2])
+        call(_into, x, smooth_scales, group_index, into[0], into[1], offset, *numbers, writes=into)
+        return into
+    op = _symmetric if symmetric else _asymmetric
+    made: tuple[Tensor, ...] = call(op, x, smooth_scales, group_index, code, mode, group_size, dst_type_max)
+    return made

@@ -10,19 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from kvant._call import argument_name
+from kvant._call import argument_name, operator_name
 from kvant._codes import DTYPE_OF_NUMBER, INT4_BYTES, INT4_WORDS, STORAGE
 
 
-def _check_devices(name: str, given: dict[str, Any]) -> None:
+def _check_devices(op: Any, given: dict[str, Any]) -> None:
     """Tensors without memory cannot be mixed with others: torch would ask for shapes and compute nothing."""
     tensors = {argument_name(key): value for key, value in given.items() if isinstance(value, Tensor)}
     meta = [key for key, t in tensors.items() if t.is_meta]
     if meta and len(meta) < len(tensors):
         other = next(key for key, t in tensors.items() if not t.is_meta)
-        raise ValueError(
-            f"{name.removesuffix('_out')}: {meta[0]} is on meta, but {other} is on {tensors[other].device}"
-        )
+        raise ValueError(f"{operator_name(op)}: {meta[0]} is on meta, but {other} is on {tensors[other].device}")
 
 
 def register_fake(op: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -31,8 +29,9 @@ def register_fake(op: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     def register(f: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(f)
         def checked(*args: Any, **kwargs: Any) -> Any:
-            arguments = getattr(torch.ops.kvant, name).default._schema.arguments
-            _check_devices(name, dict(zip((a.name for a in arguments), args, strict=False)) | kwargs)
+            operator = getattr(torch.ops.kvant, name).default
+            names = (a.name for a in operator._schema.arguments)
+            _check_devices(operator, dict(zip(names, args, strict=False)) | kwargs)
             return f(*args, **kwargs)
 
         torch.library.register_fake(op, checked)

@@ -1,5 +1,7 @@
 """Dynamic quantization on the way into a cache."""
 
+from typing import TypeAlias, overload
+
 import torch
 from torch import Tensor
 
@@ -8,7 +10,10 @@ from kvant._codes import Format, IndexMode, IndexPolicy, format_code, index_mode
 
 _in_place = torch.ops.kvant.dynamic_quant_update_scatter_.default
 
+Second: TypeAlias = tuple[Tensor, Tensor, Tensor | None, Tensor]
 
+
+@overload
 def dynamic_quant_update_scatter_(
     var: Tensor,
     var_scale: Tensor,
@@ -23,7 +28,57 @@ def dynamic_quant_update_scatter_(
     negate_offset: bool = False,
     index_mode: IndexMode,
     index_policy: IndexPolicy = "error",
-    second: tuple[Tensor, Tensor, Tensor | None, Tensor] | None = None,
+    second: None = None,
+) -> tuple[Tensor, Tensor, Tensor | None]: ...
+@overload
+def dynamic_quant_update_scatter_(
+    var: Tensor,
+    var_scale: Tensor,
+    var_offset: Tensor | None,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    dst_type: Format,
+    axis: int = -2,
+    smooth_scales: Tensor | None = None,
+    group_size: int = 0,
+    negate_offset: bool = False,
+    index_mode: IndexMode,
+    index_policy: IndexPolicy = "error",
+    second: Second,
+) -> tuple[Tensor, Tensor, Tensor | None, Tensor, Tensor, Tensor | None]: ...
+@overload
+def dynamic_quant_update_scatter_(
+    var: Tensor,
+    var_scale: Tensor,
+    var_offset: Tensor | None,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    dst_type: Format,
+    axis: int = -2,
+    smooth_scales: Tensor | None = None,
+    group_size: int = 0,
+    negate_offset: bool = False,
+    index_mode: IndexMode,
+    index_policy: IndexPolicy = "error",
+    second: Second | None,
+) -> tuple[Tensor | None, ...]: ...
+def dynamic_quant_update_scatter_(
+    var: Tensor,
+    var_scale: Tensor,
+    var_offset: Tensor | None,
+    indices: Tensor,
+    updates: Tensor,
+    *,
+    dst_type: Format,
+    axis: int = -2,
+    smooth_scales: Tensor | None = None,
+    group_size: int = 0,
+    negate_offset: bool = False,
+    index_mode: IndexMode,
+    index_policy: IndexPolicy = "error",
+    second: Second | None = None,
 ) -> tuple[Tensor | None, ...]:
     """Quantizes each row of updates and writes codes, scale and offset to the places that indices name, in one pass.
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from kvant._call import call, no_gradient
+from kvant._call import call, results
 from kvant._codes import Format, QuantMode, format_code, quant_mode_code
 
 _ops = torch.ops.kvant
@@ -31,14 +31,12 @@ def row_minmax(
     """
     mode = quant_mode_code(quant_mode)
     if out is not None:
-        low, high = out
+        low, high = results("row_minmax", out, ("min", "max"))
         inputs = (x, smooth_scales, group_index)
         call(_ops.row_minmax_out.default, *inputs, low, high, mode, group_size, writes=(low, high))
         return low, high
-    low, high = call(_ops.row_minmax.default, x, smooth_scales, group_index, mode, group_size)
-    return (
-        (no_gradient(low, x, smooth_scales), no_gradient(high, x, smooth_scales)) if low.requires_grad else (low, high)
-    )
+    found: tuple[Tensor, Tensor] = call(_ops.row_minmax.default, x, smooth_scales, group_index, mode, group_size)
+    return found
 
 
 def row_amax(
@@ -64,7 +62,7 @@ def row_amax(
         call(_ops.row_amax_out.default, x, smooth_scales, group_index, out, mode, group_size, writes=(out,))
         return out
     amax: Tensor = call(_ops.row_amax.default, x, smooth_scales, group_index, mode, group_size)
-    return no_gradient(amax, x, smooth_scales) if amax.requires_grad else amax
+    return amax
 
 
 def params_from_minmax(
@@ -86,11 +84,11 @@ def params_from_minmax(
     """
     code = format_code(dst_type)
     if out is not None:
-        scale, offset = out
+        scale, offset = results("params_from_minmax", out, ("scale", "offset"))
         call(_ops.params_from_minmax_out.default, min, max, scale, offset, code, dst_type_max, writes=(scale, offset))
         return scale, offset
-    scale, offset = call(_ops.params_from_minmax.default, min, max, code, dst_type_max)
-    return (no_gradient(scale, min, max), no_gradient(offset, min, max)) if scale.requires_grad else (scale, offset)
+    found: tuple[Tensor, Tensor] = call(_ops.params_from_minmax.default, min, max, code, dst_type_max)
+    return found
 
 
 def params_from_amax(
@@ -109,7 +107,7 @@ def params_from_amax(
         call(_ops.params_from_amax_out.default, amax, out, code, dst_type_max, writes=(out,))
         return out
     scale: Tensor = call(_ops.params_from_amax.default, amax, code, dst_type_max)
-    return no_gradient(scale, amax) if scale.requires_grad else scale
+    return scale
 
 
 def quantize_with_params(
@@ -141,4 +139,4 @@ def quantize_with_params(
         return out
     op = _ops.quantize_with_params.default
     y: Tensor = call(op, x, scale, offset, smooth_scales, group_index, code, mode, group_size)
-    return no_gradient(y, x, scale, offset, smooth_scales) if y.requires_grad else y
+    return y

@@ -3,12 +3,11 @@
 import torch
 from torch import Tensor
 
-from kvant._call import call, no_gradient
+from kvant._call import call
 from kvant._codes import Format, RoundMode, format_code, round_mode_code
 
 _functional = torch.ops.kvant.quantize.default
 _into = torch.ops.kvant.quantize_out.default
-_NAMES = {"scales": "quant_scales", "zero_points": "quant_zero_points"}
 
 
 def quantize(
@@ -51,8 +50,8 @@ def quantize(
     rounding = round_mode_code(round_mode)
     if out is not None:
         numbers = (code, axis, rounding, reciprocal_scale)
-        call(_into, x, quant_scales, quant_zero_points, out, *numbers, names=_NAMES, writes=(out,))
+        call(_into, x, quant_scales, quant_zero_points, out, *numbers, writes=(out,))
         return out
     inputs = (x, quant_scales, quant_zero_points)
-    y: Tensor = call(_functional, *inputs, code, axis, rounding, reciprocal_scale, names=_NAMES)
-    return no_gradient(y, x, quant_scales, quant_zero_points) if y.requires_grad else y
+    y: Tensor = call(_functional, *inputs, code, axis, rounding, reciprocal_scale)
+    return y

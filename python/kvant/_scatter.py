@@ -11,15 +11,18 @@ For n updates along axis a, U positions each, 0 <= t < U:
 before anything is written, or skipped with index_policy="skip". What no index names keeps every byte.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
-from kvant._call import call, no_gradient
+from kvant._call import call
 from kvant._codes import (
     Format,
     IndexMode,
     IndexPolicy,
     RoundMode,
+    check_reduce,
     format_code,
     format_of_cache,
     index_mode_code,
@@ -52,7 +55,7 @@ def scatter_update(
     """
     mode = index_mode_code(index_mode)
     out: Tensor = call(_update, self, indices, updates, axis, mode, index_policy_code(index_policy))
-    return no_gradient(out, self, updates) if out.requires_grad else out
+    return out
 
 
 def scatter_update_(
@@ -111,7 +114,7 @@ def quant_scatter(
     *,
     axis: int = -2,
     quant_axis: int = -1,
-    reduce: str = "update",
+    reduce: Literal["update"] = "update",
     dst_type: Format | None = None,
     round_mode: RoundMode = "rint",
     reciprocal_scale: bool = False,
@@ -126,14 +129,14 @@ def quant_scatter(
     tensor([[[0, 0],
              [4, 4]]], dtype=torch.int8)
     """
-    _check_reduce("quant_scatter", reduce)
+    check_reduce("quant_scatter", reduce)
     code = _code_of("quant_scatter", self, dst_type)
     rounding = round_mode_code(round_mode)
     mode = index_mode_code(index_mode)
     policy = index_policy_code(index_policy)
     numbers = (code, axis, quant_axis, rounding, mode, policy)
     out: Tensor = call(_quant, self, indices, updates, quant_scales, quant_zero_points, *numbers, reciprocal_scale)
-    return no_gradient(out, self, updates, quant_scales, quant_zero_points) if out.requires_grad else out
+    return out
 
 
 def quant_scatter_(
@@ -145,7 +148,7 @@ def quant_scatter_(
     *,
     axis: int = -2,
     quant_axis: int = -1,
-    reduce: str = "update",
+    reduce: Literal["update"] = "update",
     dst_type: Format | None = None,
     round_mode: RoundMode = "rint",
     reciprocal_scale: bool = False,
@@ -179,7 +182,7 @@ def quant_scatter_(
     tensor([[[2, 2],
              [0, 0]]], dtype=torch.int8)
     """
-    _check_reduce("quant_scatter_", reduce)
+    check_reduce("quant_scatter_", reduce)
     code = _code_of("quant_scatter_", self, dst_type)
     rounding = round_mode_code(round_mode)
     mode = index_mode_code(index_mode)
@@ -188,8 +191,3 @@ def quant_scatter_(
     inputs = (self, indices, updates, quant_scales, quant_zero_points)
     call(_quant_in_place, *inputs, *numbers, reciprocal_scale, writes=(self,))
     return self
-
-
-def _check_reduce(op: str, reduce: str) -> None:
-    if reduce != "update":
-        raise ValueError(f"{op}: reduce is {reduce!r}, expected 'update'")

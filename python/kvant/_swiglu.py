@@ -1,19 +1,15 @@
 """The activation between the two matrix products of a mixture of experts."""
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
-from kvant._call import call, no_gradient
-from kvant._codes import Format, format_code
+from kvant._call import call, results
+from kvant._codes import Format, ScaleSource, format_code, scale_source_code
 
 _functional = torch.ops.kvant.dequant_swiglu_quant.default
 _into = torch.ops.kvant.dequant_swiglu_quant_out.default
-
-ScaleSource: TypeAlias = Literal[0, 1, "static", "dynamic"]
-_SOURCES: dict[object, int] = {0: 0, 1: 1, "static": 0, "dynamic": 1}
 
 
 def dequant_swiglu_quant(
@@ -75,14 +71,12 @@ def dequant_swiglu_quant(
     >>> y
     tensor([[  5, 127]], dtype=torch.int8)
     """
-    if quant_mode not in _SOURCES:
-        raise ValueError(f"quant_mode is {quant_mode!r}, expected 0, 1, 'static' or 'dynamic'")
     inputs = (x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index)
-    numbers = (_SOURCES[quant_mode], format_code(dst_type), swiglu_mode)
+    numbers = (scale_source_code(quant_mode), format_code(dst_type), swiglu_mode)
     attributes = (clamp_limit, glu_alpha, glu_bias, activate_left)
     if out is not None:
-        y, scale = out
+        y, scale = results("dequant_swiglu_quant", out, ("y", "scale"))
         call(_into, *inputs, y, scale, *numbers, *attributes, writes=(y, scale))
         return y, scale
-    y, scale = call(_functional, *inputs, *numbers, *attributes)
-    return y, no_gradient(scale, *inputs) if scale.requires_grad else scale
+    made: tuple[Tensor, Tensor] = call(_functional, *inputs, *numbers, *attributes)
+    return made

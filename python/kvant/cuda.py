@@ -2,6 +2,16 @@
 
 They run on the device of their tensors, on torch's current stream there. `torch.ops.kvant` and every function of kvant
 take them, `counts_from_ends` and `ends_from_counts` apart.
+
+>>> import torch, kvant
+>>> device = "cuda" if kvant.cuda.is_available() else "cpu"
+>>> cache, scales = torch.zeros(1, 4, 8, dtype=torch.int8, device=device), torch.zeros(1, 4, device=device)
+>>> slots, x = torch.tensor([2], device=device), torch.ones(1, 8, device=device)
+>>> _ = kvant.dynamic_quant_update_scatter_(cache, scales, None, slots, x, dst_type="int8", index_mode="slot")
+>>> if device == "cuda":
+...     kvant.cuda.check_errors()
+>>> cache[0, :, 0].tolist()
+[0, 0, 127, 0]
 """
 
 from typing import Any

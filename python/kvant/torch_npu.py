@@ -4,8 +4,8 @@
 the releases of torch_npu, both are accepted. torch.ops.npu.* is defined as well where nobody else has done it: where
 the real torch_npu is installed, import it first.
 
-Formats (`dst_type`): 1 or torch.int8; 16 or torch.quint4x2, INT4 as int32 with eight values each; 285, INT4 as uint8
-with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e4m3fn. Errors are kvant's.
+Formats (`dst_type`): 1, torch.int8 or torch.qint8; 16 or torch.quint4x2, INT4 as int32 with eight values each; 285,
+INT4 as uint8 with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e4m3fn. Errors are kvant's.
 
 >>> import torch
 >>> import kvant.torch_npu as torch_npu
@@ -15,34 +15,57 @@ with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e
 """
 
 from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeAlias, TypeVar
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
 
 import kvant  # noqa: F401, loads the operators
-from kvant._call import call, check_tensor, no_gradient
-from kvant._codes import STORAGE, QuantMode, RoundMode, format_of_cache, quant_mode_code, round_mode_code
+from kvant._call import call, check_tensor
+from kvant._codes import (
+    QuantMode,
+    RoundMode,
+    check_reduce,
+    format_of_cache,
+    npu_format_code,
+    quant_mode_code,
+    round_mode_code,
+)
+from kvant._npu_others import (
+    SCHEMAS,
+    also,
+    get_npu_format,
+    npu_anti_quant,
+    npu_format_cast,
+    npu_prefetch,
+    npu_scatter_nd_update,
+    npu_scatter_nd_update_,
+    npu_swiglu,
+)
 
 __all__ = [
     "float8_e4m3fn",
     "float8_e5m2",
+    "get_npu_format",
     "hifloat8",
     "int4",
+    "npu_anti_quant",
     "npu_dequant_swiglu_quant",
     "npu_dynamic_quant",
     "npu_dynamic_quant_asymmetric",
+    "npu_format_cast",
+    "npu_prefetch",
     "npu_quant_scatter",
     "npu_quant_scatter_",
     "npu_quantize",
+    "npu_scatter_nd_update",
+    "npu_scatter_nd_update_",
+    "npu_swiglu",
     "scatter_update",
     "scatter_update_",
 ]
 
 DstType: TypeAlias = int | torch.dtype
-P = ParamSpec("P")
-R = TypeVar("R")
 
 # torch_npu's names for formats that torch has no dtype for.
 int4 = 285
@@ -50,43 +73,10 @@ hifloat8 = 290
 float8_e5m2 = 291
 float8_e4m3fn = 292
 
-# A qint8 result is a plain int8 tensor there too.
-_DTYPES: dict[torch.dtype, int] = {torch.int8: 1, torch.qint8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
-if hasattr(torch, "quint4x2"):
-    _DTYPES[torch.quint4x2] = 16
-
 _ops = torch.ops.kvant
 
 
-def _code(dst_type: DstType | None, name: str = "dst_type") -> int:
-    value = 1 if dst_type is None else dst_type
-    code = _DTYPES.get(value) if isinstance(value, torch.dtype) else value
-    if code not in STORAGE or isinstance(code, bool):
-        known = "1, 16, 23, 24, 285, 290, 291, 292, torch.int8, torch.qint8, torch.quint4x2, torch.float8_e5m2, "
-        known += "torch.float8_e4m3fn"
-        raise ValueError(f"{name} is {dst_type!r}, expected one of {known}")
-    return code
-
-
-def _also(**names: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Accepts arguments by their names in other releases: also(input="self") takes input= for self."""
-
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        @wraps(function)
-        def renamed(*args: P.args, **kwargs: P.kwargs) -> R:
-            for other, name in names.items():
-                if other in kwargs:
-                    if name in kwargs:
-                        raise TypeError(f"{function.__name__}: {other} and {name} are the same argument")
-                    kwargs[name] = kwargs.pop(other)
-            return function(*args, **kwargs)
-
-        return renamed
-
-    return decorate
-
-
-@_also(x="input")
+@also(x="input")
 def npu_dynamic_quant(
     input: Tensor,
     *,
@@ -97,13 +87,15 @@ def npu_dynamic_quant(
     dst_type_max: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
     """(y, scale) of symmetric dynamic quantization: `kvant.dynamic_quant` with symmetric=True."""
+    check_tensor("npu_dynamic_quant", "input", input)
     op = _ops.dynamic_quant_symmetric.default
-    numbers = (_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
-    y, scale = call(op, input, smooth_scales, group_index, *numbers)
-    return y, no_gradient(scale, input, smooth_scales) if scale.requires_grad else scale
+    numbers = (npu_format_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
+    names = {"dynamic_quant": "npu_dynamic_quant", "x": "input"}
+    y, scale = call(op, input, smooth_scales, group_index, *numbers, names=names)
+    return y, scale
 
 
-@_also(input="x")
+@also(input="x")
 def npu_dynamic_quant_asymmetric(
     x: Tensor,
     *,
@@ -115,39 +107,39 @@ def npu_dynamic_quant_asymmetric(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, scale, offset) of asymmetric dynamic quantization: `kvant.dynamic_quant`."""
     op = _ops.dynamic_quant.default
-    numbers = (_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
-    y, scale, offset = call(op, x, smooth_scales, group_index, *numbers)
-    if scale.requires_grad:
-        return y, no_gradient(scale, x, smooth_scales), no_gradient(offset, x, smooth_scales)
+    numbers = (npu_format_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
+    names = {"dynamic_quant": "npu_dynamic_quant_asymmetric"}
+    y, scale, offset = call(op, x, smooth_scales, group_index, *numbers, names=names)
     return y, scale, offset
 
 
-def _index_mode(op: str, indices: Tensor) -> int:
-    """One dimension is a position for each update, two are pairs."""
+def _places(op: str, indices: Tensor) -> tuple[Tensor, int]:
+    """Indices and their mode: one dimension is a position for each update, none that of the only one; two are pairs."""
     check_tensor(op, "indices", indices)
     shape = list(indices.shape)
-    if len(shape) not in (1, 2) or (len(shape) == 2 and isinstance(shape[1], int) and shape[1] != 2):
+    if len(shape) > 2 or (len(shape) == 2 and isinstance(shape[1], int) and shape[1] != 2):
         raise ValueError(f"{op}: indices has shape {shape}, expected [n] or [n, 2]")
-    return len(shape) - 1
+    return (indices.reshape(1), 0) if not shape else (indices, len(shape) - 1)
 
 
-def _quant_scatter_numbers(
+def _quant_scatter_places(
     op: str,
     self: Tensor,
     indices: Tensor,
     axis: int,
     quant_axis: int,
-    reduce: str,
+    reduce: Literal["update"],
     dst_type: DstType | None,
     round_mode: RoundMode | None,
-) -> tuple[int, ...]:
-    if reduce != "update":
-        raise ValueError(f"{op}: reduce is {reduce!r}, expected 'update'")
-    code = _code(format_of_cache(op, self, "290") if dst_type is None else dst_type)
-    return code, axis, quant_axis, round_mode_code(round_mode or "rint"), _index_mode(op, indices)
+) -> tuple[Tensor, tuple[int, ...]]:
+    """Indices, and the numbers of the operator."""
+    check_reduce(op, reduce)
+    code = npu_format_code(format_of_cache(op, self, "290") if dst_type is None else dst_type)
+    places, mode = _places(op, indices)
+    return places, (code, axis, quant_axis, round_mode_code(round_mode or "rint"), mode)
 
 
-@_also(input="self")
+@also(input="self")
 def npu_quant_scatter(
     self: Tensor,
     indices: Tensor,
@@ -156,7 +148,7 @@ def npu_quant_scatter(
     quant_zero_points: Tensor | None = None,
     axis: int = -2,
     quant_axis: int = -1,
-    reduce: str = "update",
+    reduce: Literal["update"] = "update",
     dst_type: DstType | None = None,
     round_mode: RoundMode | None = "rint",
 ) -> Tensor:
@@ -164,12 +156,13 @@ def npu_quant_scatter(
 
     dst_type None is the dtype of self; a uint8 self needs it.
     """
-    numbers = _quant_scatter_numbers("npu_quant_scatter", self, indices, axis, quant_axis, reduce, dst_type, round_mode)
-    out: Tensor = call(_ops.quant_scatter.default, self, indices, updates, quant_scales, quant_zero_points, *numbers)
-    return no_gradient(out, self, updates, quant_scales, quant_zero_points) if out.requires_grad else out
+    options = (axis, quant_axis, reduce, dst_type, round_mode)
+    places, numbers = _quant_scatter_places("npu_quant_scatter", self, indices, *options)
+    out: Tensor = call(_ops.quant_scatter.default, self, places, updates, quant_scales, quant_zero_points, *numbers)
+    return out
 
 
-@_also(input="self")
+@also(input="self")
 def npu_quant_scatter_(
     self: Tensor,
     indices: Tensor,
@@ -178,36 +171,34 @@ def npu_quant_scatter_(
     quant_zero_points: Tensor | None = None,
     axis: int = -2,
     quant_axis: int = -1,
-    reduce: str = "update",
+    reduce: Literal["update"] = "update",
     dst_type: DstType | None = None,
     round_mode: RoundMode | None = "rint",
 ) -> Tensor:
     """`npu_quant_scatter` into self, which is returned: `kvant.quant_scatter_`."""
-    numbers = _quant_scatter_numbers(
-        "npu_quant_scatter_", self, indices, axis, quant_axis, reduce, dst_type, round_mode
-    )
-    call(_ops.quant_scatter_.default, self, indices, updates, quant_scales, quant_zero_points, *numbers, writes=(self,))
+    options = (axis, quant_axis, reduce, dst_type, round_mode)
+    places, numbers = _quant_scatter_places("npu_quant_scatter_", self, indices, *options)
+    call(_ops.quant_scatter_.default, self, places, updates, quant_scales, quant_zero_points, *numbers, writes=(self,))
     return self
 
 
-@_also(input="self", data="self")
+@also(input="self", data="self")
 def scatter_update(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
     """A copy of self with updates at indices, [n] or [n, 2]: `kvant.scatter_update`."""
-    out: Tensor = call(
-        _ops.scatter_update.default, self, indices, updates, axis, _index_mode("scatter_update", indices)
-    )
-    return no_gradient(out, self, updates) if out.requires_grad else out
+    places, mode = _places("scatter_update", indices)
+    out: Tensor = call(_ops.scatter_update.default, self, places, updates, axis, mode)
+    return out
 
 
-@_also(input="self", data="self")
+@also(input="self", data="self")
 def scatter_update_(self: Tensor, indices: Tensor, updates: Tensor, axis: int) -> Tensor:
     """`scatter_update` into self, which is returned: `kvant.scatter_update_`."""
-    mode = _index_mode("scatter_update_", indices)
-    call(_ops.scatter_update_.default, self, indices, updates, axis, mode, writes=(self,))
+    places, mode = _places("scatter_update_", indices)
+    call(_ops.scatter_update_.default, self, places, updates, axis, mode, writes=(self,))
     return self
 
 
-@_also(input="self", x="self")
+@also(input="self", x="self")
 def npu_quantize(
     self: Tensor,
     scales: Tensor,
@@ -219,11 +210,13 @@ def npu_quantize(
     """cast(self / scales + zero_points), without div_mode cast(self * scales + zero_points): `kvant.quantize`."""
     if dtype is None:
         raise TypeError("npu_quantize: dtype is None, expected the dtype or number of a format, as torch.int8")
-    code = _code(dtype, name="dtype")
-    y: Tensor = call(_ops.quantize.default, self, scales, zero_points, code, axis, 0, not div_mode, names={"x": "self"})
-    return no_gradient(y, self, scales, zero_points) if y.requires_grad else y
+    code = npu_format_code(dtype, "dtype")
+    names = {"x": "self", "quant_scales": "scales", "quant_zero_points": "zero_points"}
+    y: Tensor = call(_ops.quantize.default, self, scales, zero_points, code, axis, 0, not div_mode, names=names)
+    return y
 
 
+@also(activate_scale="activation_scale")
 def npu_dequant_swiglu_quant(
     x: Tensor,
     *,
@@ -250,12 +243,15 @@ def npu_dequant_swiglu_quant(
     """
     if round_mode not in (None, 0):
         raise ValueError(f"npu_dequant_swiglu_quant: round_mode is {round_mode}, expected 0 (to nearest even)")
-    if activate_dim not in (None, -1, x.dim() - 1):
-        raise ValueError(f"npu_dequant_swiglu_quant: activate_dim is {activate_dim}, expected -1, the last dimension")
+    if activate_dim not in (None, -1):
+        check_tensor("npu_dequant_swiglu_quant", "x", x)
+        if activate_dim != x.dim() - 1:
+            text = f"activate_dim is {activate_dim}, expected -1, the last dimension"
+            raise ValueError(f"npu_dequant_swiglu_quant: {text}")
     inputs = (x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index)
-    numbers = (quant_mode, _code(dst_type), swiglu_mode, clamp_limit, glu_alpha, glu_bias, activate_left)
+    numbers = (quant_mode, npu_format_code(dst_type), swiglu_mode, clamp_limit, glu_alpha, glu_bias, activate_left)
     y, scale = call(_ops.dequant_swiglu_quant.default, *inputs, *numbers)
-    return y, no_gradient(scale, *inputs) if scale.requires_grad else scale
+    return y, scale
 
 
 _SCATTER = (
@@ -274,6 +270,7 @@ _SWIGLU = (
 )
 # Today's schemas of torch_npu.
 _SCHEMAS: dict[str, Callable[..., object]] = {
+    **SCHEMAS,
     f"npu_dequant_swiglu_quant({_SWIGLU}) -> (Tensor, Tensor)": npu_dequant_swiglu_quant,
     f"npu_dynamic_quant(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor)": npu_dynamic_quant,
     f"npu_dynamic_quant_asymmetric(Tensor input, {_DYNAMIC}) -> (Tensor, Tensor, Tensor)": npu_dynamic_quant_asymmetric,

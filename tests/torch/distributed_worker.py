@@ -68,6 +68,20 @@ def last_dimension_is_split() -> None:
     assert_same([together(t) for t in mine], grouped)
 
 
+def there_is_no_gradient_and_it_says_so() -> None:
+    """In every result, also in those that were numbers of all processes on the way."""
+    for named in ({}, {"symmetric": True}, {"smooth_scales": values((16,))}, {"dst_type": "float8_e5m2"}):
+        x = values((4, 16)).requires_grad_()
+        results = kvant.distributed.dynamic_quant(x, **named)
+        for result in results[0 if "dst_type" in named else 1 :]:
+            with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
+                (result.float().sum() + x.sum()).backward()
+        with torch.no_grad():
+            assert not any(t.requires_grad for t in kvant.distributed.dynamic_quant(x, **named))
+    smooth = values((16,)).requires_grad_()
+    assert kvant.distributed.dynamic_quant(values((4, 16)), smooth_scales=smooth)[2].requires_grad
+
+
 def a_part_may_be_empty() -> None:
     x = rows()
     mine = x if dist.get_rank() == 0 else x[:, :0]
@@ -184,6 +198,7 @@ def in_place_operators_are_for_local_tensors() -> None:
 
 TESTS = (
     last_dimension_is_split,
+    there_is_no_gradient_and_it_says_so,
     a_part_may_be_empty,
     it_compiles_with_one_collective,
     dtensors_have_the_bits_of_one_machine,

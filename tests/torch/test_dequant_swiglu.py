@@ -96,6 +96,8 @@ def test_drop_in() -> None:
     for wrong in ({"round_mode": 3}, {"activate_dim": 0}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             torch_npu.npu_dequant_swiglu_quant(products(), **{**named, **wrong})
+    with pytest.raises(TypeError, match="npu_dequant_swiglu_quant: x is list, expected a Tensor"):
+        torch_npu.npu_dequant_swiglu_quant([1], activate_dim=0)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("backend", ["aot_eager", "inductor"])

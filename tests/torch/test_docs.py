@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PATHS = ("README.md", "docs/PYTHON.md", "docs/FROM_TORCH_NPU.md", "docs/FUSION.md")
+PATHS = ("README.md", "docs/PYTHON.md", "docs/FROM_TORCH_NPU.md", "docs/FUSION.md", "docs/DISTRIBUTED.md")
 BLOCKS = [
     (path, number, block)
     for path in PATHS

@@ -85,12 +85,32 @@ def cache() -> tuple[torch.Tensor, torch.Tensor]:
         (
             lambda: kvant.dynamic_quant([1.0, 2.0]),  # type: ignore[call-overload]
             TypeError,
-            "Expected a value of type 'Tensor' for argument 'x'",
+            "dynamic_quant: x is list, expected a Tensor",
         ),
         (
             lambda: kvant.dynamic_quant(torch.ones(2, 4), out=(torch.ones(2, 4), torch.ones(2))),
             ValueError,
             "dynamic_quant: out has 2 tensors, expected (y, scale, offset)",
+        ),
+        (
+            lambda: kvant.dynamic_quant(torch.ones(2, 4), symmetric=True, out=[torch.ones(2)] * 3),
+            ValueError,
+            "dynamic_quant: out has 3 tensors, expected (y, scale)",
+        ),
+        (
+            lambda: kvant.row_minmax(torch.ones(2, 4), out=[torch.ones(2)] * 3),
+            ValueError,
+            "row_minmax: out has 3 tensors, expected (min, max)",
+        ),
+        (
+            lambda: kvant.params_from_minmax(torch.ones(2), torch.ones(2), out=(torch.ones(2),)),
+            ValueError,
+            "params_from_minmax: out has 1 tensors, expected (scale, offset)",
+        ),
+        (
+            lambda: kvant.dequant_swiglu_quant(torch.ones(2, 4), out=()),
+            ValueError,
+            "dequant_swiglu_quant: out has 0 tensors, expected (y, scale)",
         ),
         (
             lambda: kvant.quant_scatter(*cache(), torch.ones(1, 1, 2), torch.ones(1), index_mode="batch"),
@@ -138,8 +158,9 @@ def test_autograd_knows_what_was_overwritten(which: int) -> None:
     assert cache._version > before
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         loss.backward()  # type: ignore[no-untyped-call]
+    name = ("scatter_update_", "dequantize")[which]
     for owner in (weight, weight * 2):
-        with pytest.raises(RuntimeError, match="requires grad would be overwritten"):
+        with pytest.raises(RuntimeError, match=f"^{name}: a tensor that requires grad would be overwritten"):
             writers(owner)[which]()
         with torch.no_grad():
             writers(owner)[which]()
@@ -162,11 +183,37 @@ def test_autograd_knows_what_was_overwritten(which: int) -> None:
             lambda x: kvant.quant_scatter_(x.to(torch.int8), torch.tensor([0]), x, None, index_mode="batch"),  # type: ignore[arg-type]
             "quant_scatter_: quant_scales is None, expected a Tensor",
         ),
+        (
+            lambda x: kvant.scatter_update_([1.0], torch.tensor([0]), x, index_mode="batch"),  # type: ignore[arg-type]
+            "scatter_update_: self is list, expected a Tensor",
+        ),
+        (
+            lambda x: kvant.dynamic_quant(x, smooth_scales=[1.0]),  # type: ignore[call-overload]
+            "dynamic_quant: smooth_scales is list, expected a Tensor",
+        ),
+        (
+            lambda x: kvant.dequantize(x.to(torch.int8), None, dst_type="int8", out=x),  # type: ignore[arg-type]
+            "dequantize: scale is None, expected a Tensor",
+        ),
+        (
+            lambda x: kvant.dequantize(x.to(torch.int8), x[..., 0], dst_type="int8", out=[1.0]),  # type: ignore[arg-type]
+            "dequantize: out is list, expected a Tensor",
+        ),
+        (
+            lambda x: kvant.row_minmax(x, out=(torch.ones(1, 4), 1.0)),  # type: ignore[arg-type]
+            "row_minmax: out[1] is float, expected a Tensor",
+        ),
     ],
 )
 def test_what_has_to_be_given(call: Callable[[torch.Tensor], Any], message: str) -> None:
     with pytest.raises(TypeError, match=re.escape(message)):
         call(torch.ones(1, 4, 8))
+
+
+def test_the_message_begins_with_it() -> None:
+    """Nothing of torch's words is in front of the name of the function."""
+    with pytest.raises(TypeError, match=r"^scatter_update_: updates is int, expected a Tensor$"):
+        kvant.scatter_update_(*cache(), 1, index_mode="batch")  # type: ignore[arg-type]
 
 
 def meta(*shape: int, dtype: torch.dtype = torch.float32) -> torch.Tensor:

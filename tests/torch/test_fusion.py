@@ -73,7 +73,7 @@ def of_npu(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
 
 
 def of_npu_symmetric(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
-    y, scale = npu.npu_dynamic_quant(x)
+    y, scale = npu.npu_dynamic_quant(x, dst_type=torch.qint8)
     pairs = torch.stack([i, i], 1)
     npu.scatter_update_(c, pairs, y, -2)
     s[:] = npu.scatter_update(s, pairs, scale, -1)
@@ -132,7 +132,7 @@ def static(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
 
 
 def static_npu(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
-    codes = npu.npu_quantize(x.view(-1, 2, 16), s[0, 0, :1], None, torch.int8, axis=-1)
+    codes = npu.npu_quantize(x.view(-1, 2, 16), s[0, 0, :1], None, torch.qint8, axis=-1)
     npu.scatter_update_(c, i, codes.view(-1, 2, 1, 16), -2)
 
 

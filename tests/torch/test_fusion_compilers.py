@@ -13,7 +13,8 @@ from torch._inductor.utils import run_and_get_code
 import kvant
 import test_fusion_guards
 import test_fusion_memory
-from kvant import fusion
+from kvant import _codes, fusion
+from kvant.fusion import _inductor
 from support import assert_same
 from test_fusion import (
     DYNAMIC,
@@ -91,9 +92,14 @@ def test_what_inductor_makes_of_it(run: Callable[..., None]) -> None:
     assert_fused(run)
 
 
-def test_the_key_of_the_pass_is_its_source() -> None:
+def test_the_key_of_the_pass_is_its_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the numbers of formats, which it reads from another folder."""
     assert fusion.FusionPass().uuid() == fusion.FusionPass().uuid()
     assert len(fusion.FusionPass().uuid()) >= 16
+    hashed: list[str] = []
+    monkeypatch.setattr(_inductor, "get_hash_for_files", lambda paths, _: hashed.extend(paths) or b"")
+    fusion.FusionPass().uuid()
+    assert {_codes.__file__, _inductor.__file__} <= set(hashed)
 
 
 class Model(torch.nn.Module):

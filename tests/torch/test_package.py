@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -12,11 +13,11 @@ import torch
 
 import kvant
 from cases import values
-from kvant import _codes, _config
+from kvant import _codes, _config, torch_npu
 from support import assert_same, on_threads
 
 PACKAGE = Path(kvant.__file__).parent
-MODULES = ["kvant", *(f"kvant.{m.name}" for m in pkgutil.iter_modules(kvant.__path__) if not m.name.startswith("__"))]
+MODULES = ["kvant", *(m.name for m in pkgutil.walk_packages(kvant.__path__, "kvant."))]
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -24,9 +25,13 @@ def test_docstrings(name: str) -> None:
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
+def test_modules_of_modules_are_among_them() -> None:
+    assert {"kvant.cuda", "kvant.fusion._entry", "kvant.npu._device", "kvant.npu.__main__"} <= set(MODULES)
+
+
 def test_every_wrapper_has_an_example() -> None:
     for name in kvant.__all__:
-        if callable(wrapper := getattr(kvant, name)):
+        if inspect.isfunction(wrapper := getattr(kvant, name)):
             assert ">>>" in (wrapper.__doc__ or ""), name
 
 
@@ -96,12 +101,50 @@ def test_gradients_of_every_functional_operator() -> None:
         kvant.dequantize(y, s, dst_type="int8"),
         kvant.dequantize_gather(y[None], s[None], None, place, dst_type="int8", index_mode="batch"),
         kvant.scatter_update(cache, place, x[None, :1], index_mode="batch"),
-        kvant.quantize(x, s[:1], dst_type="float8_e5m2").float(),
-        kvant.quantize_with_params(x, s, dst_type="float8_e4m3fn").float(),
+        kvant.quantize(x, s[:1], dst_type="float8_e5m2"),
+        kvant.quantize_with_params(x, s, dst_type="float8_e4m3fn"),
+        *kvant.dynamic_quant(x, dst_type="float8_e4m3fn"),
+        *kvant.dynamic_quant(x, dst_type="float8_e5m2", symmetric=True),
+        *kvant.dequant_swiglu_quant(x, quant_mode="dynamic", dst_type="float8_e4m3fn"),
+        *torch_npu.npu_dynamic_quant(x, dst_type=23),
+        *torch_npu.npu_dynamic_quant_asymmetric(x, dst_type=24),
+        *torch_npu.npu_dequant_swiglu_quant(x, quant_mode=1, dst_type=292),
+        torch.ops.npu.npu_dynamic_quant(x, dst_type=24)[0],
     ]
     for result in results:
         with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
-            result.sum().backward()
+            (result.float().sum() + x.sum()).backward()
+
+
+@pytest.mark.parametrize("backend", ["aot_eager", "inductor"])
+def test_codes_of_fp8_have_no_gradient_in_compiled_programs(backend: str) -> None:
+    torch._dynamo.reset()
+    run = torch.compile(
+        lambda x: kvant.dynamic_quant(x, dst_type="float8_e4m3fn")[0].float().sum() + x.sum(),
+        backend=backend,
+        fullgraph=True,
+    )
+    with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
+        run(values((3, 16)).requires_grad_()).backward()
+
+
+def test_transforms_of_functions_have_no_gradient_either() -> None:
+    def scale(x: torch.Tensor) -> torch.Tensor:
+        return kvant.dynamic_quant(x, symmetric=True)[1].sum()
+
+    with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
+        torch.func.grad(scale)(values((3, 16)))
+    torch._dynamo.reset()
+    with pytest.raises(RuntimeError, match="kvant: quantization has no gradient"):
+        torch.compile(torch.func.grad(scale), backend="aot_eager", fullgraph=True)(values((3, 16)))
+
+
+def test_what_is_detached_passes_transforms_of_functions() -> None:
+    def straight_through(x: torch.Tensor) -> torch.Tensor:
+        y, scale = kvant.dynamic_quant(x, symmetric=True)
+        return (x + (kvant.dequantize(y, scale, dst_type="int8") - x).detach()).sum()
+
+    assert_same(torch.func.grad(straight_through)(values((3, 16))), torch.ones(3, 16))
 
 
 def test_what_it_says_about_itself() -> None:

@@ -17,6 +17,8 @@ CODES: list[tuple[Any, torch.dtype, int]] = [
     (None, torch.int8, 1),
     (1, torch.int8, 1),
     (torch.int8, torch.int8, 1),
+    (torch.qint8, torch.int8, 1),
+    (12, torch.int8, 1),
     (16, torch.int32, 8),
     (torch.quint4x2, torch.int32, 8),
     (285, torch.uint8, 2),
@@ -50,8 +52,10 @@ def test_codes_of_dynamic_quantization(code: Any, dtype: torch.dtype, count: int
 @pytest.mark.parametrize("code", [0, 2, 3, 29, 34, 35, 36, 293, 296, -1, True, "int8", torch.float16, torch.uint8])
 def test_any_other_code_is_an_error(code: Any) -> None:
     """The graph's codes, 2, 29, 34 to 36, are not torch_npu's."""
-    with pytest.raises(ValueError, match="dst_type is"):
+    with pytest.raises(ValueError, match="dst_type is") as caught:
         torch_npu.npu_dynamic_quant(values((2, 8)), dst_type=code)
+    known = str(caught.value).partition("expected one of ")[2].split(", ")
+    assert set(known) == {repr(c) for c, _, _ in CODES if c is not None}
 
 
 def test_shapes_of_modes_and_experts() -> None:
@@ -100,7 +104,7 @@ def test_quant_scatter(pair: bool) -> None:
         ({"indices": None}, TypeError, "indices is None, expected a Tensor"),
         ({"indices": [0, 1]}, TypeError, "indices is list, expected a Tensor"),
         ({"indices": torch.zeros(2, 1).long()}, ValueError, "indices has shape [2, 1], expected [n] or [n, 2]"),
-        ({"indices": torch.tensor(1)}, ValueError, "indices has shape [], expected [n] or [n, 2]"),
+        ({"indices": torch.zeros(1, 1, 2).long()}, ValueError, "indices has shape [1, 1, 2], expected [n] or [n, 2]"),
         ({"updates": torch.ones(2, 1, 8, device="meta")}, ValueError, "updates is on meta, but self is on cpu"),
     ],
 )
@@ -135,6 +139,7 @@ def test_quantize() -> None:
         assert str(expected.dtype) == f"torch.{name}"
         assert_same(torch_npu.npu_quantize(x, scale, zero, dtype), expected)
         assert_same(npu(x, scale, zero, dtype), expected)
+    assert_same(npu(x, scale, zero, torch.qint8), kvant.quantize(x, scale, zero))
     expected = kvant.quantize(x, scale[:2], None, axis=0, dst_type="int4", reciprocal_scale=True)
     got = torch_npu.npu_quantize(x, scale[:2], None, torch.quint4x2, axis=0, div_mode=False)
     assert_same(got, expected.view(torch.int32))
@@ -151,7 +156,37 @@ def test_names_of_arguments_in_several_releases() -> None:
     for name in ("self", "input"):
         assert_same(torch_npu.npu_quant_scatter(**{name: cache}, **named), expected)
     with pytest.raises(TypeError, match="input and self are the same argument"):
-        torch_npu.npu_quant_scatter(self=cache, **named, input=cache)  # type: ignore[call-arg]
+        torch_npu.npu_quant_scatter(self=cache, **named, input=cache)
+
+
+def test_one_index_without_dimensions() -> None:
+    cache, indices, updates, scales, _ = scatter()
+    expected = torch_npu.npu_quant_scatter(cache, indices, updates, scales)
+    assert_same(torch_npu.npu_quant_scatter(cache, indices[0], updates, scales), expected)
+    assert_same(torch_npu.npu_quant_scatter_(cache.clone(), indices[0], updates, scales), expected)
+    plain = torch.zeros(2, 4, 8), indices, updates
+    expected = torch_npu.scatter_update(*plain, -2)
+    assert_same(torch_npu.scatter_update(plain[0], indices[0], updates, -2), expected)
+    assert_same(torch_npu.scatter_update_(plain[0], indices[0], updates, -2), expected)
+
+
+def test_errors_name_what_was_called() -> None:
+    x = values((2, 8))
+    with pytest.raises(TypeError, match="npu_dynamic_quant: input is None"):
+        torch_npu.npu_dynamic_quant(None)
+    with pytest.raises(TypeError, match="npu_dynamic_quant: input is int32"):
+        torch_npu.npu_dynamic_quant(x.int())
+    with pytest.raises(TypeError, match="npu_dynamic_quant_asymmetric: x is int32"):
+        torch_npu.npu_dynamic_quant_asymmetric(x.int())
+    with pytest.raises(TypeError, match="quantize: scales is float"):
+        torch_npu.npu_quantize(x, 0.5, None, torch.int8)  # type: ignore[arg-type]
+
+
+def test_name_of_the_scale_of_activations() -> None:
+    x, weight, activation = torch.arange(-16, 16, dtype=torch.int32).view(2, 16), values((1, 16)), values((2,))
+    given = {"weight_scale": weight, "quant_mode": 1}
+    expected = torch_npu.npu_dequant_swiglu_quant(x, activation_scale=activation, **given)
+    assert_same(torch_npu.npu_dequant_swiglu_quant(x, activate_scale=activation, **given), expected)
 
 
 def test_defaults() -> None:
@@ -183,6 +218,7 @@ def test_operators_of_torch() -> None:
     assert_same(npu.npu_dynamic_quant(x), torch_npu.npu_dynamic_quant(x))
     words = npu.npu_dynamic_quant_asymmetric(x, dst_type=torch.quint4x2)
     assert_same(words, torch_npu.npu_dynamic_quant_asymmetric(x, dst_type=16))
+    assert_same(npu.npu_dynamic_quant(x, dst_type=torch.qint8), torch_npu.npu_dynamic_quant(x))
     args = scatter()
     expected = torch_npu.npu_quant_scatter(*args)
     assert_same(npu.npu_quant_scatter(*args), expected)

@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.distributed._functional_collectives import all_reduce
 
 import kvant
+from kvant._call import no_gradient
 from kvant._codes import Format, QuantMode
 
 
@@ -75,7 +76,9 @@ def dynamic_quant(
     if symmetric:
         amax = _ordered(_largest(_ordered(kvant.row_amax(x, **shared)), where)).view(torch.float32)
         scale = kvant.params_from_amax(amax, **limits)
-        return kvant.quantize_with_params(x, scale, dst_type=dst_type, **shared), scale
+        y = kvant.quantize_with_params(x, scale, dst_type=dst_type, **shared)
+        return y, no_gradient(scale, x, smooth_scales)
     low, high = _min_max(*kvant.row_minmax(x, **shared), where)
     scale, offset = kvant.params_from_minmax(low, high, **limits)
-    return kvant.quantize_with_params(x, scale, offset, dst_type=dst_type, **shared), scale, offset
+    y = kvant.quantize_with_params(x, scale, offset, dst_type=dst_type, **shared)
+    return y, no_gradient(scale, x, smooth_scales), no_gradient(offset, x, smooth_scales)

@@ -9,7 +9,7 @@ from torch._higher_order_ops.auto_functionalize import auto_functionalized, auto
 from torch.fx import Node
 
 from kvant.fusion._chains import Builder
-from kvant.fusion._graph import between, is_metadata, nodes_in, same_shape, tensor, value
+from kvant.fusion._graph import between, is_metadata, same_shape, tensor, value
 from kvant.fusion._writes import Write
 
 
@@ -103,7 +103,3 @@ def erase(nodes: set[Node]) -> None:
                 user.graph.erase_node(user)
         if not node.users:
             node.graph.erase_node(node)
-
-
-def inputs_of(*arguments: Any) -> list[Node]:
-    return [node for argument in arguments for node in nodes_in(argument)]

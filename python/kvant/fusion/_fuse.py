@@ -11,8 +11,8 @@ from torch.fx import Graph, Node
 from kvant.fusion import _report
 from kvant.fusion import _swiglu as swiglu
 from kvant.fusion._chains import Builder, Chain, NotFusedError, follow, permutations, same_rows
-from kvant.fusion._emit import emit, erase, inputs_of
-from kvant.fusion._graph import call_of, name_of, same_shape, tensor
+from kvant.fusion._emit import emit, erase
+from kvant.fusion._graph import call_of, name_of, nodes_in, same_shape, tensor
 from kvant.fusion._guards import check_agreement, check_device, check_memory, check_tables
 from kvant.fusion._quants import INTEGERS, check_static, dynamic, is_dynamic, is_static, require_zero, result, static
 from kvant.fusion._swiglu import fuse_swiglu, looks_like_swiglu
@@ -111,7 +111,7 @@ def _fuse_dynamic(returned: Collection[Node], node: Node) -> None:
         raise NotFusedError("INT4 codes are not contiguous along the rows of the cache")
     own = {node, *(n for chain in chains for n in (chain.source, *chain.nodes))}
     own.update(n for write in parts for n in (write.start, write.node))
-    inputs = inputs_of(quant.x, quant.smooth, parts[0].indices)
+    inputs = nodes_in((quant.x, quant.smooth, parts[0].indices))
     check_memory([node], parts, inputs, own)
     require_zero(quant.zero)
     builder = Builder(max(write.node for write in parts))
@@ -182,7 +182,7 @@ def _fuse_static(node: Node) -> None:
     check_agreement([write])
     permutations(chain, rows_only=False)
     own = {*quant.nodes, *chain.nodes, write.start, write.node}
-    inputs = inputs_of(quant.x, quant.scales, quant.zero_points, write.indices)
+    inputs = nodes_in((quant.x, quant.scales, quant.zero_points, write.indices))
     check_memory(quant.nodes, [write], inputs, own)
     builder = Builder(write.node)
     updates = builder.replay(chain, quant.x, [write.base, write.indices])
@@ -223,7 +223,7 @@ def _fuse_copy(node: Node) -> None:
     assert call is not None
     assert copy is not None
     dest = next(iter(call.args.values()))
-    others = inputs_of(*list(call.args.values())[1:])
+    others = nodes_in(list(call.args.values())[1:])
     write = Write(node, copy, dest, (), (), others[0], others[1], 0, 0, 0, "copied", {})
     check_memory([node], [write], others, {node, copy})
     library, name = call.name.split(".")

@@ -23,6 +23,7 @@ class FusionPass(CustomGraphPass):
         fuse_graph(graph, inexact=self._inexact)
 
     def uuid(self) -> bytes:
-        files = sorted(Path(__file__).resolve().parent.glob("*.py"))
+        folder = Path(__file__).resolve().parent
+        files = [*sorted(folder.glob("*.py")), folder.parent / "_codes.py"]
         key: bytes = get_hash_for_files(tuple(map(str, files)), ",".join(sorted(self._inexact)))
         return key

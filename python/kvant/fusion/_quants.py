@@ -8,14 +8,12 @@ from typing import Any
 import torch
 from torch.fx import Node
 
+from kvant._codes import npu_format
 from kvant.fusion._chains import NotFusedError
 from kvant.fusion._formula import FLOATS, converted, is_call
-from kvant.fusion._graph import CONVERT, call_of, equal, name_of, tensor, value
+from kvant.fusion._graph import CONVERT, Call, call_of, equal, name_of, tensor, value
 
 INTEGERS = {1: "int8", 16: "int4", 285: "int4"}
-_CODES = {None: 1, torch.int8: 1, torch.float8_e5m2: 23, torch.float8_e4m3fn: 24}
-if hasattr(torch, "quint4x2"):
-    _CODES[torch.quint4x2] = 16
 _STATIC = (1, 23, 24, 290, 291, 292)
 
 
@@ -43,8 +41,13 @@ class Static:
     nodes: list[Node] = field(default_factory=list)  # what computes y
 
 
-def _code(dst_type: Any) -> Any:
-    return dst_type if type(dst_type) is int else _CODES.get(dst_type)
+def _code(call: Call, name: str) -> int:
+    """The number of a format, which torch_npu's operators take in other spellings too."""
+    given = call.args[name]
+    number = npu_format(given) if call.name.startswith("npu.") else given
+    if type(number) is not int:
+        raise NotFusedError(f"{name} is {given}, which is no format")
+    return number
 
 
 _DYNAMIC = {
@@ -64,7 +67,7 @@ def dynamic(node: Node, formats: Mapping[int, str]) -> Dynamic:
     """Raises NotFusedError for what the fused operators do not have. formats: those of one, by their numbers."""
     call = call_of(node)
     assert call is not None
-    args, code = call.args, _code(call.args["dst_type"])
+    args, code = call.args, _code(call, "dst_type")
     if code not in formats:
         names = " and ".join(sorted(set(formats.values()), reverse=True))
         raise NotFusedError(f"dst_type is {args['dst_type']}, and only {names} are fused")
@@ -116,7 +119,7 @@ def static(node: Node) -> Static:
         return Static(
             node, args["x"], scales, zero, code, args["axis"], args["round_mode"], args["reciprocal_scale"], [node]
         )
-    code, axis, reciprocal = _code(args["dtype"]), args["axis"], not args["div_mode"]
+    code, axis, reciprocal = _code(call, "dtype"), args["axis"], not args["div_mode"]
     return Static(node, args["self"], args["scales"], args["zero_points"], code, axis, 0, reciprocal, [node])
 
 
@@ -128,17 +131,6 @@ def check_static(quant: Static) -> None:
         raise NotFusedError("the graph carries no shapes")
     if quant.axis not in (-1, held.dim() - 1):
         raise NotFusedError(f"the scales are along dimension {quant.axis}, and only the last one is fused")
-
-
-_NAMES = {
-    "round": ("round",),
-    "add": ("add",),
-    "div": ("truediv", "div", "true_divide"),
-}
-
-
-def _step(node: Any, kind: str) -> bool:
-    return is_call(node, *_NAMES[kind])
 
 
 def _check_along_rows(t: Any, width: Any) -> None:
@@ -181,14 +173,14 @@ def _formula(node: Node) -> Static:
     if limits != {"min": -128, "max": 127}:
         given = f"clamps to {limits.get('min')}..{limits.get('max')}" if limits else "does not end with a clamp"
         raise NotFusedError(f"it {given}, and only {_FORM} is fused")
-    if not _step(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
+    if not is_call(rounded, "round") or len(rounded.args) != 1 or rounded.kwargs:
         raise NotFusedError(f"what is clamped is {_called(rounded)}, and only {_FORM} is fused")
     nodes, total = [rounded, *clamps[::-1], node], rounded.args[0]
     zero = None
-    if _step(total, "add") and len(total.args) == 2 and not total.kwargs:
+    if is_call(total, "add") and len(total.args) == 2 and not total.kwargs:
         nodes.insert(0, total)
         total, zero = total.args
-    if not _step(total, "div") or len(total.args) != 2 or total.kwargs:
+    if not is_call(total, "truediv", "div", "true_divide") or len(total.args) != 2 or total.kwargs:
         raise NotFusedError(f"what is rounded is {_called(total)}, and only {_FORM} is fused")
     nodes.insert(0, total)
     x, scales = total.args

@@ -11,7 +11,7 @@ import torch
 from torch.fx import Node
 
 from kvant.fusion._chains import Builder, NotFusedError
-from kvant.fusion._emit import erase, inputs_of
+from kvant.fusion._emit import erase
 from kvant.fusion._formula import (
     FLOATS,
     check_float32,
@@ -26,7 +26,7 @@ from kvant.fusion._formula import (
     swiglu_product,
     whole_of,
 )
-from kvant.fusion._graph import CONVERT, COPY, is_metadata, is_view, name_of, tensor
+from kvant.fusion._graph import CONVERT, COPY, is_metadata, is_view, name_of, nodes_in, tensor
 from kvant.fusion._guards import check_device, check_unwritten
 from kvant.fusion._quants import Dynamic, dynamic, require_zero
 
@@ -68,7 +68,7 @@ def looks_like_swiglu(quant: Node) -> bool:
 def fuse_swiglu(allowed: bool, node: Node) -> None:
     found = _match(node)
     quant, own = found.quant, {node, *found.nodes}
-    inputs = inputs_of(found.x, found.weight_scale, found.activation_scale, found.bias, found.smooth)
+    inputs = nodes_in((found.x, found.weight_scale, found.activation_scale, found.bias, found.smooth))
     check_device(found.x, OPERATOR)
     _check_readers(found.nodes, own)
     check_unwritten(min(own), node, inputs, own)

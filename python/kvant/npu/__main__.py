@@ -1,4 +1,4 @@
-"""python -m kvant.npu script.py [arguments]"""
+"""python -m kvant.npu script.py [arguments], or as python has them -m module and -c command"""
 
 import runpy
 import sys
@@ -6,21 +6,39 @@ from pathlib import Path
 
 from kvant.npu import install
 
+USAGE = """usage: python -m kvant.npu (script.py | -m module | -c command) [arguments]
+
+Runs a program written for torch_npu without an NPU."""
+
 
 def main() -> int:
-    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help"):
-        print("usage: python -m kvant.npu script.py [arguments]\n\nRuns a script written for torch_npu without an NPU.")
-        return 0 if len(sys.argv) > 1 else 2
-    script = sys.argv[1]
-    if not Path(script).is_file():
-        print(f"kvant.npu: no such file: {script}", file=sys.stderr)
+    given = sys.argv[1:]
+    if not given or given[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if given else 2
+    option = given[0] if given[0] in ("-m", "-c") else ""
+    if option and len(given) < 2:
+        print(f"kvant.npu: nothing after {option}", file=sys.stderr)
+        return 2
+    if not option and not Path(given[0]).is_file():
+        print(f"kvant.npu: no such file: {given[0]}", file=sys.stderr)
         return 2
     install()
-    # As if the script had been started itself.
-    sys.argv = sys.argv[1:]
-    sys.path[0] = str(Path(script).resolve().parent)
-    runpy.run_path(script, run_name="__main__")
+    # As if the program had been started itself.
+    if option == "-m":
+        sys.argv, sys.path[0] = given[1:], str(Path.cwd())
+        runpy.run_module(given[1], run_name="__main__", alter_sys=True)
+    elif option == "-c":
+        sys.argv, sys.path[0] = ["-c", *given[2:]], ""
+        main_module = sys.modules["__main__"].__dict__
+        exec(
+            compile(given[1], "<string>", "exec"), {"__name__": "__main__", "__builtins__": main_module["__builtins__"]}
+        )
+    else:
+        sys.argv, sys.path[0] = given, str(Path(given[0]).resolve().parent)
+        runpy.run_path(given[0], run_name="__main__")
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,10 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._device import _device_constructors
+from torch.utils._device import DeviceContext, _device_constructors
 
-# Methods of tensors whose first argument may be a device, and those that only take it by name.
-_FIRST = ("to",)
+# Methods of tensors that only take a device by name.
 _NAMED = ("new_empty", "new_empty_strided", "new_full", "new_ones", "new_tensor", "new_zeros")
 _LIKE = ("empty_like", "full_like", "ones_like", "rand_like", "randint_like", "randn_like", "zeros_like")
 
@@ -28,13 +27,18 @@ def target() -> torch.device:
     return _TARGET
 
 
+def _is_npu(device: Any) -> bool:
+    """A number is an NPU too: it means the accelerator."""
+    if isinstance(device, torch.device):
+        return device.type == "npu"
+    if isinstance(device, str):
+        return device.partition(":")[0] == "npu"
+    return isinstance(device, int) and not isinstance(device, bool)
+
+
 def mapped(device: Any) -> Any:
     """`device`, or what stands for it if it is an NPU; anything that is no device comes back as it is."""
-    if isinstance(device, torch.device):
-        is_npu = device.type == "npu"
-    else:
-        is_npu = isinstance(device, str) and device.partition(":")[0] == "npu"
-    return target() if is_npu else device
+    return target() if _is_npu(device) else device
 
 
 def _with_device(function: Callable[..., Any], first: bool = False) -> Callable[..., Any]:
@@ -51,8 +55,55 @@ def _with_device(function: Callable[..., Any], first: bool = False) -> Callable[
     return moved
 
 
+def _names_device(first: Any) -> bool:
+    return isinstance(first, torch.device | str) or _is_npu(first)
+
+
+def _to(to: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Between an NPU and a CPU a tensor is copied; so it is here, where both are one."""
+
+    @wraps(to)
+    def moved(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs.get("device") is not None:
+            kwargs["device"] = mapped(kwargs["device"])
+        elif args and _names_device(args[0]):
+            args = (mapped(args[0]), *args[1:])
+        else:
+            return to(self, *args, **kwargs)
+        if target().type == "cpu":
+            # By position copy comes after device, dtype and non_blocking.
+            args, kwargs = args[:3], {**kwargs, "copy": True}
+        return to(self, *args, **kwargs)
+
+    return moved
+
+
+def _cpu(self: Tensor, memory_format: torch.memory_format = torch.preserve_format) -> Tensor:
+    return self.to("cpu", memory_format=memory_format)
+
+
 def _npu(self: Any, device: Any = None, non_blocking: bool = False) -> Any:  # noqa: ARG001
     return self.to(target())
+
+
+def _as_tensor(as_tensor: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """What is named a device shares no memory with an array."""
+
+    @wraps(as_tensor)
+    def made(data: Any, dtype: torch.dtype | None = None, device: Any = None) -> Tensor:
+        if not _is_npu(device):
+            return as_tensor(data, dtype=dtype, device=device)
+        return as_tensor(data, dtype=dtype).to(target())
+
+    return made
+
+
+def _pin_memory(self: Tensor, device: Any = None) -> Tensor:  # noqa: ARG001
+    return self.clone()
+
+
+def _record_stream(self: Tensor, stream: Any) -> None:
+    """There is one stream."""
 
 
 def _load(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,13 +115,35 @@ def _load(function: Callable[..., Any]) -> Callable[..., Any]:
     return load
 
 
+class _Generators(type):
+    """The class of torch's generators, as calls and isinstance() see it."""
+
+    original = torch.Generator
+
+    def __call__(cls, device: Any = "cpu") -> torch.Generator:
+        return cls.original(mapped(device))
+
+    def __instancecheck__(cls, instance: Any) -> bool:
+        return isinstance(instance, cls.original)
+
+
+def _autocast(init: Callable[..., None]) -> Callable[..., None]:
+    @wraps(init)
+    def checked(self: Any, device_type: Any, *args: Any, **kwargs: Any) -> None:
+        if _is_npu(device_type):
+            raise NotImplementedError("kvant.npu does not emulate torch.autocast on an NPU")
+        init(self, device_type, *args, **kwargs)
+
+    return checked
+
+
 def _current_accelerator(check_available: bool = False) -> torch.device | None:  # noqa: ARG001
     device = target()
     return None if device.type == "cpu" else device
 
 
 def map_devices() -> None:
-    """Makes "npu" a device that torch knows by name, and every function that takes a device take it."""
+    """Makes "npu" a device that torch knows by name, and what makes, moves and loads tensors take it."""
     # The compiler knows torch's functions by identity: it has to have looked before they are replaced.
     import torch._dynamo.trace_rules
 
@@ -78,15 +151,24 @@ def map_devices() -> None:
     torch.utils.rename_privateuse1_backend("npu")  # type: ignore[attr-defined]
     # The name alone would make torch believe in streams of an NPU.
     torch.accelerator.current_accelerator = _current_accelerator
-    constructors = set(_device_constructors())
-    for name in {f.__name__ for f in constructors if getattr(torch, f.__name__, None) in constructors} | set(_LIKE):
-        setattr(torch, name, _with_device(getattr(torch, name)))
+    constructors = {id(f) for f in (*_device_constructors(), *(getattr(torch, name) for name in _LIKE))}
+    for module in (torch, torch.fft, torch.nested):
+        for name, f in [(name, f) for name, f in vars(module).items() if id(f) in constructors]:
+            setattr(module, name, _with_device(f))
     for name in _NAMED:
         setattr(Tensor, name, _with_device(getattr(Tensor, name)))
-    for name in _FIRST:
-        setattr(Tensor, name, _with_device(getattr(Tensor, name), first=True))
-        setattr(torch.nn.Module, name, _with_device(getattr(torch.nn.Module, name), first=True))
+    torch.as_tensor = _as_tensor(torch.as_tensor)
+    Tensor.to = _to(Tensor.to)  # type: ignore[method-assign]
+    torch.nn.Module.to = _with_device(torch.nn.Module.to, first=True)  # type: ignore[method-assign]
+    if target().type == "cpu":
+        Tensor.cpu = _cpu  # type: ignore[assignment,method-assign]
+        Tensor.pin_memory = _pin_memory  # type: ignore[assignment,method-assign]
+        Tensor.record_stream = _record_stream  # type: ignore[assignment,method-assign]
     torch.load = _load(torch.load)
+    # torch.set_default_device, and torch.device in a with statement.
+    DeviceContext.__init__ = _with_device(DeviceContext.__init__, first=True)  # type: ignore[method-assign]
+    torch.Generator = _Generators("Generator", (), {"__module__": "torch"})  # type: ignore[misc,assignment]
+    torch.autocast.__init__ = _autocast(torch.autocast.__init__)  # type: ignore[method-assign]
     Tensor.npu = _npu  # type: ignore[attr-defined]
     Tensor.is_npu = property(lambda self: self.device.type == target().type)  # type: ignore[attr-defined]
     torch.nn.Module.npu = _npu  # type: ignore[attr-defined]

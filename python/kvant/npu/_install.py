@@ -1,20 +1,31 @@
 """Puts the emulation where Python and torch look for the real thing."""
 
-import importlib.abc
 import importlib.machinery
+import importlib.metadata
 import importlib.util
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import ModuleType
+from typing import Any
 
 import torch
 
 from kvant.npu._device import map_devices
-from kvant.npu._modules import modules
+from kvant.npu._modules import VERSION, modules
 
 
-class _Missing(importlib.abc.MetaPathFinder):
-    """Says which part of torch_npu or torchair is not there."""
+class _Distribution(importlib.metadata.Distribution):
+    """Of torch_npu, for those who ask for its version."""
+
+    def read_text(self, filename: str) -> str | None:
+        return f"Name: torch_npu\nVersion: {VERSION}\n" if filename == "METADATA" else None
+
+    def locate_file(self, path: Any) -> Any:
+        return path
+
+
+class _Missing(importlib.metadata.DistributionFinder):
+    """Says which part of torch_npu or torchair is not there, and which version it is."""
 
     def find_spec(
         self,
@@ -26,6 +37,12 @@ class _Missing(importlib.abc.MetaPathFinder):
             # Without a name: `from torchair import ge` would hide the sentence of an error that has one.
             raise ModuleNotFoundError(f"kvant.npu does not emulate {fullname}")
         return None
+
+    def find_distributions(
+        self, context: importlib.metadata.DistributionFinder.Context | None = None
+    ) -> Iterator[importlib.metadata.Distribution]:
+        if context is not None and context.name in ("torch_npu", "torch-npu"):
+            yield _Distribution()
 
 
 def install() -> None:
