@@ -71,7 +71,7 @@ Grid dequantize::MakeGrid(const DequantizeArgs& args) {
   return grid;
 }
 
-dequantize::Plan dequantize::MakePlan(const DequantizeArgs& args, Target target, Stores stores, int64_t elements) {
+dequantize::Plan dequantize::MakePlan(const DequantizeArgs& args, Target target, Stores stores) {
   Plan plan;
   plan.kernels = &GetKernels(target);
   plan.format = args.dst_type;
@@ -83,7 +83,7 @@ dequantize::Plan dequantize::MakePlan(const DequantizeArgs& args, Target target,
   plan.scale = Data(args.scale);
   plan.offset = args.offset.present() ? Data(args.offset) : nullptr;
   plan.negate = args.negate_offset;
-  plan.streaming = Streams(plan.grid, ByteSize(plan.x_dtype), elements, stores);
+  plan.streaming = Streams(plan.grid, ByteSize(plan.x_dtype), args.x.elements(), stores);
   return plan;
 }
 
@@ -103,7 +103,7 @@ Status Dequantize(const DequantizeArgs& args, const ExecOptions& exec) {
   Target target{};
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
 
-  const dequantize::Plan plan = dequantize::MakePlan(args, target, exec.stores, args.x.elements());
+  const dequantize::Plan plan = dequantize::MakePlan(args, target, exec.stores);
   RunGrid(plan.grid, CutGrid(plan.grid, exec), exec, dequantize::RunPart, &plan);
   return {};
 }

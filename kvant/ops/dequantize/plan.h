@@ -28,8 +28,8 @@ struct Plan {
 // The grid of checked arguments.
 Grid MakeGrid(const DequantizeArgs& args);
 
-// The plan of checked arguments; x must be there. `elements`: all that are written, if this is a part of them.
-Plan MakePlan(const DequantizeArgs& args, Target target, Stores stores, int64_t elements);
+// The plan of checked arguments; x must be there.
+Plan MakePlan(const DequantizeArgs& args, Target target, Stores stores);
 
 // Decodes a part of plan, a Plan.
 void RunPart(const void* plan, const GridPart& part);
