@@ -27,10 +27,18 @@ constexpr int64_t kMaxWrite = int64_t{1} << 30;
 std::atomic<char*> cleanup_paths[64];
 static_assert(std::atomic<char*>::is_always_lock_free, "the signal handler may only use lock-free atomics");
 
+char* Remove(std::atomic<char*>& slot) {
+  char* const path = slot.exchange(nullptr);
+  if (path != nullptr) unlink(path);
+  return path;
+}
+
 void RemoveAll() {
-  for (std::atomic<char*>& slot : cleanup_paths) {
-    if (const char* path = slot.exchange(nullptr)) unlink(path);
-  }
+  for (std::atomic<char*>& slot : cleanup_paths) Remove(slot);  // a signal handler may not free
+}
+
+void RemoveAtExit() {
+  for (std::atomic<char*>& slot : cleanup_paths) free(Remove(slot));
 }
 
 void RemoveAndDie(int signal) {
@@ -41,7 +49,7 @@ void RemoveAndDie(int signal) {
 
 void InstallHandlers() {
   // A library may call exit(): libgomp does where it cannot start a thread.
-  [[maybe_unused]] static const int registered = std::atexit(RemoveAll);
+  [[maybe_unused]] static const int registered = std::atexit(RemoveAtExit);
   for (const int signal :
        {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE, SIGALRM, SIGVTALRM, SIGUSR1, SIGUSR2, SIGXCPU, SIGXFSZ}) {
     struct sigaction action;
