@@ -14,9 +14,8 @@ TensorView ScatterWindow(const TensorView& self, const ScatterGeometry& geometry
 }
 
 ScatterTable::ScatterTable(const TensorView& self, const ScatterGeometry& geometry, int dropped)
-    : data(static_cast<char*>(self.data())),
-      first_stride(self.stride(0) * ByteSize(self.dtype())),
-      axis_stride(self.stride(geometry.axis) * ByteSize(self.dtype())) {
+    : ScatterStart{static_cast<char*>(self.data()), self.stride(0) * ByteSize(self.dtype()),
+                   self.stride(geometry.axis) * ByteSize(self.dtype())} {
   inner.AppendLeading(ScatterWindow(self, geometry), dropped);
 }
 

@@ -16,20 +16,24 @@ inline ConstTensorView FirstUpdate(const ConstTensorView& updates) {
 // self but the first, with `length` positions of the axis, or, in slot mode, without the axis.
 TensorView ScatterWindow(const TensorView& self, const ScatterGeometry& geometry);
 
-// A destination as rows: the last `dropped` dimensions of an update make a row, the others count them, row-major.
-struct ScatterTable {
+// Where an update begins, at each place.
+struct ScatterStart {
   char* data = nullptr;
   int64_t first_stride = 0;  // bytes
   int64_t axis_stride = 0;
+
+  char* At(const ScatterPlace& place) const { return data + place.first * first_stride + place.start * axis_stride; }
+};
+
+// A destination as rows: the last `dropped` dimensions of an update make a row, the others count them, row-major.
+struct ScatterTable : ScatterStart {
   RowMap inner;
 
   ScatterTable() = default;
   ScatterTable(const TensorView& self, const ScatterGeometry& geometry, int dropped);
 
   // Row j of an update at `place`.
-  char* At(const ScatterPlace& place, int64_t j = 0) const {
-    return data + place.first * first_stride + place.start * axis_stride + inner.At(j);
-  }
+  char* At(const ScatterPlace& place, int64_t j = 0) const { return ScatterStart::At(place) + inner.At(j); }
 };
 
 }  // namespace kvant

@@ -180,18 +180,13 @@ class BatchedRows {
     const RowMask left = plan_.kernels->short_rows[static_cast<int>(plan_.format)][plan_.asymmetric](args);
     const int done = left == 0 ? batch.rows : std::countr_zero(left);
     if (plan_.negate_offset) {
-      for (int r = 0; r < done; ++r) wide ? offset[r] = -offset[r] : kept_offset[r] ^= 0x8000;
+      for (int r = 0; r < done && wide; ++r) offset[r] = -offset[r];
+      for (int r = 0; r < done && !wide; ++r) kept_offset[r] ^= 0x8000;
     }
     for (int i = 0; i < batch.runs; ++i) {
       Run& run = batch.run[i];
       const int n = std::clamp(done - run.first, 0, run.rows);
-      if (wide) {
-        Store(scale + run.first, n, steps_.scale, run.at.scale);
-        if (plan_.asymmetric) Store(offset + run.first, n, steps_.offset, run.at.offset);
-      } else {
-        Store(kept_scale + run.first, n, steps_.scale, run.at.scale);
-        if (plan_.asymmetric) Store(kept_offset + run.first, n, steps_.offset, run.at.offset);
-      }
+      wide ? StoreRun(run, n, scale, offset) : StoreRun(run, n, kept_scale, kept_offset);
       // From the first row on that the batch left alone, in order: a later one may have the same destination.
       if (n == run.rows) continue;
       Advance(steps_, n, &run.at);
@@ -200,6 +195,12 @@ class BatchedRows {
       }
     }
     batch.rows = batch.runs = 0;
+  }
+
+  template <class T>
+  KVANT_INLINE void StoreRun(const Run& run, int n, const T* scale, const T* offset) const {
+    Store(scale + run.first, n, steps_.scale, run.at.scale);
+    if (plan_.asymmetric) Store(offset + run.first, n, steps_.offset, run.at.offset);
   }
 
   template <class T>

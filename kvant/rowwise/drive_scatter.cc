@@ -58,15 +58,9 @@ class UpdateStarts {
   }
 
  private:
-  struct Table {
-    char* data;
-    int64_t first_stride, axis_stride;
-    explicit Table(const ScatterTable& t) : data(t.data), first_stride(t.first_stride), axis_stride(t.axis_stride) {}
-    char* At(const ScatterPlace& place) const { return data + place.first * first_stride + place.start * axis_stride; }
-  };
   const char* x_;
   int64_t x_step_, rows_;
-  Table y_, scale_, offset_;
+  ScatterStart y_, scale_, offset_;
 };
 
 template <class Rows>

@@ -25,13 +25,7 @@ Status CheckRank(std::string_view op, NamedTensor t) {
           fmt::format("{}: {}.shape[{}] is {}, a size cannot be negative", op, t.name, d, t.tensor.shape(d)));
     }
   }
-  int64_t elements = 1;
-  bool fits = true, empty = false;
-  for (const int64_t extent : t.tensor.shape()) {
-    fits &= !__builtin_mul_overflow(elements, extent, &elements) && elements <= kMostElements;
-    empty |= extent == 0;
-  }
-  if (fits || empty) return {};
+  if (CanBeCounted(t.tensor.shape())) return {};
   return Status::InvalidValue(
       fmt::format("{}: {} has shape {}, at most 2^52 elements are supported", op, t.name, ShapeText(t.tensor.shape())));
 }

@@ -53,15 +53,21 @@ TensorSpec SpecOf(const ConstTensorView& t);
 
 // What sizes in bytes, and a few of them added up, fit 64 bits for.
 inline constexpr int64_t kMostElements = int64_t{1} << 52;
+inline bool CanBeCounted(std::span<const int64_t> shape) {
+  int64_t elements = 1;
+  bool fits = true, empty = false;
+  for (const int64_t extent : shape) {
+    fits &= !__builtin_mul_overflow(elements, extent, &elements) && elements <= kMostElements;
+    empty |= extent == 0;
+  }
+  return fits || empty;
+}
 // A tensor that must be there: with memory, of rank 0..kMaxRank, of at most so many elements.
 Status DescribeAbsence(std::string_view op, NamedTensor t);
 inline Status CheckPresent(std::string_view op, NamedTensor t) {
   const ConstTensorView& v = t.tensor;
-  bool usable = v.rank() >= 0 && v.rank() <= kMaxRank && v.data() != nullptr;
-  int64_t elements = 1;
-  for (const int64_t extent : v.shape()) {
-    usable &= extent >= 0 && !__builtin_mul_overflow(elements, extent, &elements) && elements <= kMostElements;
-  }
+  bool usable = v.rank() >= 0 && v.rank() <= kMaxRank && v.data() != nullptr && CanBeCounted(v.shape());
+  for (const int64_t extent : v.shape()) usable &= extent >= 0;
   return usable ? Status() : DescribeAbsence(op, t);
 }
 // A tensor of exactly this dtype and shape.

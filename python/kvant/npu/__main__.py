@@ -30,10 +30,7 @@ def main() -> int:
         runpy.run_module(given[1], run_name="__main__", alter_sys=True)
     elif option == "-c":
         sys.argv, sys.path[0] = ["-c", *given[2:]], ""
-        main_module = sys.modules["__main__"].__dict__
-        exec(
-            compile(given[1], "<string>", "exec"), {"__name__": "__main__", "__builtins__": main_module["__builtins__"]}
-        )
+        exec(compile(given[1], "<string>", "exec"), {"__name__": "__main__"})
     else:
         sys.argv, sys.path[0] = given, str(Path(given[0]).resolve().parent)
         runpy.run_path(given[0], run_name="__main__")
