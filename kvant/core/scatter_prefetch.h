@@ -12,6 +12,7 @@ struct ScatterLines {
   static constexpr int64_t kLine = 64;
 
   int count = 0;
+  bool joined = false;  // updates that follow one another are written as one, and nothing is asked for them
   int64_t ahead = 1;
   int64_t offset[kMost];
 
@@ -32,6 +33,9 @@ class ScatterPrefetch {
       ScatterPlace place;
       if (!cut_.Takes(task_, next_, &place)) continue;
       const char* const base = table_.At(place);
+      const bool follows = base - last_ == table_.step;
+      last_ = base;
+      if (lines_.joined && follows) continue;
       for (int k = 0; k < lines_.count; ++k) __builtin_prefetch(base + lines_.offset[k], /*rw=*/1);
     }
   }
@@ -42,6 +46,7 @@ class ScatterPrefetch {
   const ScatterTable& table_;
   const ScatterLines& lines_;
   int64_t next_ = 0;
+  const char* last_ = nullptr;
 };
 
 }  // namespace kvant

@@ -15,7 +15,8 @@ TensorView ScatterWindow(const TensorView& self, const ScatterGeometry& geometry
 
 ScatterTable::ScatterTable(const TensorView& self, const ScatterGeometry& geometry, int dropped)
     : ScatterStart{static_cast<char*>(self.data()), self.stride(0) * ByteSize(self.dtype()),
-                   self.stride(geometry.axis) * ByteSize(self.dtype())} {
+                   self.stride(geometry.axis) * ByteSize(self.dtype()),
+                   self.stride(geometry.axis) * ByteSize(self.dtype()) * geometry.length} {
   inner.AppendLeading(ScatterWindow(self, geometry), dropped);
 }
 

@@ -21,6 +21,7 @@ struct ScatterStart {
   char* data = nullptr;
   int64_t first_stride = 0;  // bytes
   int64_t axis_stride = 0;
+  int64_t step = 0;  // from an update to one that follows it along the axis
 
   char* At(const ScatterPlace& place) const { return data + place.first * first_stride + place.start * axis_stride; }
 };

@@ -36,6 +36,12 @@ void RunTask(void* arg, int task) {
 
 }  // namespace
 
+void Grid::AddOutside(const Dim& dim) {
+  std::copy_backward(dims, dims + rank, dims + rank + 1);
+  dims[0] = dim;
+  ++rank;
+}
+
 void Grid::Normalize(bool keep_last) {
   DropOnes(keep_last);
   // Insertion from the left keeps equal strides in their order.

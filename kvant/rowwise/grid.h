@@ -35,6 +35,8 @@ struct Grid {
 
   // Adds a dimension inside those there are.
   void Add(const Dim& dim) { dims[rank++] = dim; }
+  // Adds one outside them.
+  void AddOutside(const Dim& dim);
 
   // To be called once, after the last Add. With keep_last the last dimension stays the last one (its elements are
   // packed), and more may join it.

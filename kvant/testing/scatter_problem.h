@@ -81,7 +81,8 @@ struct ScatterProblem {
   }
 };
 
-// Values for all indices: legal ones, padding, and, under kSkip, ones that are not.
+// Values for all indices: legal ones, some of which follow the one before them, padding, and, under kSkip, ones that
+// are not.
 inline void FillIndices(ScatterProblem& p, Rng& rng) {
   const int64_t firsts = p.self.shape()[0], positions = p.self.shape()[p.Axis()];
   const bool bad = p.policy == IndexPolicy::kSkip && OneIn(rng, 2), padded = OneIn(rng, 3);
@@ -94,12 +95,22 @@ inline void FillIndices(ScatterProblem& p, Rng& rng) {
     return PickFrom(rng, wrong);
   };
   const int64_t starts = positions - p.length() + 1;
+  const int64_t places = p.mode == IndexMode::kSlot ? firsts * positions : starts;
+  const bool follow = OneIn(rng, 3);
   std::vector<Shape> all;
   for (int64_t i = 0; i < p.n(); ++i) {
+    if (follow && i != 0 && !OneIn(rng, 4)) {
+      Shape next = all.back();
+      if (next.back() >= 0 && next.back() < places - p.length()) {
+        next.back() += p.length();
+        all.push_back(next);
+        continue;
+      }
+    }
     if (p.mode == IndexMode::kPair) {
       all.push_back({value(firsts), value(starts)});
     } else {
-      all.push_back({value(p.mode == IndexMode::kSlot ? firsts * positions : starts)});
+      all.push_back({value(places)});
     }
   }
   if (OneIn(rng, 2)) std::sort(all.begin(), all.end());

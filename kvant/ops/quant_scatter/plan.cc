@@ -9,33 +9,60 @@ namespace kvant {
 namespace {
 
 struct ScatterPlan {
-  quantize::Plan quantize;  // of one update
+  quantize::Plan quantize;  // of updates that follow one another
   ScatterTable table;
   ScatterLines lines;
   int64_t update_stride;  // bytes
-  GridCut grid_cut;
+  Grid update;            // one of them
+  GridCut update_cut;
   ScatterCut cut;
+
+  // The first `updates` updates of quantize.grid.
+  GridPart Whole(int64_t updates) const {
+    const int64_t columns = update.columns();
+    if (quantize.grid.columns() != columns) return {0, 1, 0, updates * columns};
+    return {0, updates * update.rows(), 0, columns};
+  }
 };
 
 void RunTask(void* arg, int task) {
   const ScatterPlan& plan = *static_cast<const ScatterPlan*>(arg);
-  const Grid& grid = plan.quantize.grid;
-  const int64_t columns = grid.columns();
-  const int64_t rows = plan.cut.index().geometry().updates * grid.rows() / plan.cut.tasks();
+  const int64_t columns = plan.quantize.grid.columns(), units = plan.update_cut.Units(plan.update);
+  const int64_t rows = plan.cut.index().geometry().updates * plan.update.rows() / plan.cut.tasks();
   quantize::Encoder encoder(plan.quantize);
   // Parameters are loaded once for a panel of columns of all updates.
   for (int64_t column = 0, n; column < columns; column += n) {
     n = std::min(encoder.panel(), columns - column);
     encoder.Load(column, n, rows);
+    const auto encode = [&](int64_t i, char* y, GridPart part) {
+      part.column = std::max(part.column, column);
+      part.column_end = std::min(part.column_end, column + n);
+      encoder.Encode(part, plan.quantize.x + i * plan.update_stride, y);
+    };
+    // Updates [first, first + waiting), which follow one another from `to` on.
+    int64_t first = 0, waiting = 0;
+    char* to = nullptr;
+    const auto finish = [&] {
+      if (waiting != 0) encode(first, to, plan.Whole(waiting));
+      waiting = 0;
+    };
     ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
     plan.cut.ForEach(task, [&](int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
       prefetch.Before(i);
-      ForEachPart(grid, plan.grid_cut, begin, end, [&](GridPart part) {
-        part.column = std::max(part.column, column);
-        part.column_end = std::min(part.column_end, column + n);
-        encoder.Encode(part, plan.quantize.x + i * plan.update_stride, plan.table.At(place));
-      });
+      char* const y = plan.table.At(place);
+      const bool whole = end - begin == units;
+      if (waiting != 0 && whole && i == first + waiting && y - to == waiting * plan.table.step) {
+        ++waiting;
+        return;
+      }
+      finish();
+      if (whole) {
+        first = i, waiting = 1, to = y;
+      } else {
+        ForEachPart(plan.update, plan.update_cut, begin, end, [&](const GridPart& part) { encode(i, y, part); });
+      }
     });
+    finish();
   }
 }
 
@@ -57,12 +84,20 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
                    geometry.updates > 1 ? ScatterLines(update.y) : ScatterLines(),
                    args.updates.stride(0) * ByteSize(args.updates.dtype()),
                    {},
+                   {},
                    {}};
-  const Grid& grid = plan.quantize.grid;
-  plan.quantize.streaming = plan.table.first_stride % 64 == 0 && plan.table.axis_stride % 64 == 0 &&
-                            quantize::Streams(plan.quantize, args.updates.elements(), exec.stores);
-  plan.grid_cut = CutGrid(grid, exec, geometry.updates);
-  plan.cut = ScatterCut(index, facts, plan.grid_cut.Units(grid), plan.grid_cut.tasks);
+  plan.lines.joined = true;
+  quantize::Plan& quantize = plan.quantize;
+  quantize.streaming = plan.table.first_stride % 64 == 0 && plan.table.axis_stride % 64 == 0 &&
+                       quantize::Streams(quantize, args.updates.elements(), exec.stores);
+  quantize.far = args.updates.elements() * ByteSize(args.updates.dtype()) >= kBeyondL2;
+  plan.update = quantize.grid;
+  plan.update_cut = CutGrid(plan.update, exec, geometry.updates);
+  plan.cut = ScatterCut(index, facts, plan.update_cut.Units(plan.update), plan.update_cut.tasks);
+  if (geometry.updates > 1) {
+    quantize.grid.AddOutside({geometry.updates, {plan.table.step, plan.update_stride, 0}});
+    quantize.grid.Join(/*keep_last=*/false);
+  }
   RunTasks(exec, plan.cut.tasks(), RunTask, &plan);
 }
 

@@ -55,22 +55,51 @@ TEST(QuantScatter, EveryRankAxisModeAndFormat) {
   }
 }
 
-Problem Cache(IndexMode mode, Format format, const Shape& self, int64_t n, int64_t length, Rng& rng) {
+Problem Cache(IndexMode mode, Format format, const Shape& self, int64_t n, int64_t length, Rng& rng, int axis = 1) {
   Problem p;
   p.mode = mode;
   p.format = format;
-  p.axis = 1;
+  p.axis = axis;
   p.self = TestTensor(StorageType(format), self, rng);
   Shape update = self;
   update[0] = n;
-  update[1] = length;
-  if (mode == IndexMode::kSlot) update.erase(update.begin() + 1);
+  update[p.Axis()] = length;
+  if (mode == IndexMode::kSlot) update.erase(update.begin() + axis);
   p.updates = TestTensor(PickFrom(rng, kFloats), update, rng);
   const Shape pairs = {n, 2}, plain = {n};
   p.indices = TestTensor(DType::kInt64, mode == IndexMode::kPair ? pairs : plain, rng);
   testing::FillIndices(p, rng);
   FillAttributes(p, /*any_layout=*/false, rng);
   return p;
+}
+
+// A prompt: slots that follow one another, in blocks that do not, are encoded as one; some are padding or named again.
+TEST(QuantScatter, SlotsThatFollowOneAnother) {
+  Rng rng(5);
+  const auto pools = testing::SomePools();
+  const struct {
+    Shape cache;
+    int axis;
+  } kCases[] = {{{50, 16, 8, 40}, 1}, {{50, 8, 16, 40}, 2}, {{50, 16, 3, 1}, 1}, {{9, 16, 1, 2100}, 1}};
+  for (const auto& c : kCases) {
+    for (const Format format : kCodeFormats) {
+      const int64_t blocks = c.cache[0], n = blocks * 16 - 7;
+      Problem p = Cache(IndexMode::kSlot, format, c.cache, n, 1, rng, c.axis);
+      for (int64_t i = 0; i < n; ++i) {
+        const int64_t slot = (i / 16 * 7 + 3) % blocks * 16 + i % 16;
+        p.SetIndex(i, OneIn(rng, 50) ? -1 : OneIn(rng, 30) ? Uniform(rng, 0, n) : slot);
+      }
+      p.indices.Keep();
+      const Bytes expected = p.Unfused(rng);
+      testing::OnEachTarget([&](Target target) {
+        for (const auto& pool : pools) {
+          const auto stores = static_cast<Stores>(Uniform(rng, 0, 2));
+          EXPECT_EQ(p.CheckInPlace(expected, {pool->get(), nullptr, 0, stores}), "") << Name(target);
+        }
+      });
+      if (HasFailure()) return;
+    }
+  }
 }
 
 // Large enough for several tasks and several panels of columns; many duplicates where the mode has them.
