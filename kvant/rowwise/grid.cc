@@ -103,6 +103,12 @@ void GridRows::Locate() {
   }
 }
 
+GridPart FirstRepeats(const Grid& one, const Grid& all, int64_t count) {
+  const int64_t columns = one.columns();
+  if (all.columns() != columns) return {0, 1, 0, count * columns};
+  return {0, count * one.rows(), 0, columns};
+}
+
 GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids) {
   GridCut cut;
   const int64_t rows = grid.rows() * grids, columns = grid.columns();

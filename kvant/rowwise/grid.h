@@ -97,6 +97,9 @@ struct GridCut {
 };
 GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids = 1);
 
+// Of `all`, which is `one` repeated along a dimension outside it and then joined: the first `count` of them.
+GridPart FirstRepeats(const Grid& one, const Grid& all, int64_t count);
+
 // Calls f(part) for parts that make up the units [begin, end) of a grid.
 template <class Function>
 void ForEachPart(const Grid& grid, const GridCut& cut, int64_t begin, int64_t end, const Function& f) {

@@ -15,41 +15,87 @@ ConstTensorView ZerosLike(const ConstTensorView& t) {
 }
 
 struct GatherPlan {
-  dequantize::Plan decode;  // of the place {0, 0} into update 0
+  dequantize::Plan decode;  // of places that follow one another, from {0, 0} on, into updates from 0 on
   ScatterTable codes, scale, offset;
   scatter_update::Copier clear;
   ScatterIndex index;
+  Grid update;  // one of them
   GridCut cut;
   int64_t update_stride;  // bytes of x
 };
 
-// One update's parts [begin, end), or zeros.
-void RunUpdate(const GatherPlan& plan, dequantize::Plan* decode, int64_t i, int64_t begin, int64_t end) {
-  char* const x = plan.decode.x + i * plan.update_stride;
-  ScatterPlace place;
-  if (!plan.index.Decode(i, &place)) {
-    // All of it, by the task that has its first part.
-    const Grid& grid = plan.clear.grid();
-    if (begin == 0) plan.clear.Copy({0, grid.rows(), 0, grid.columns()}, x, reinterpret_cast<const char*>(&kZero));
-    return;
+// Reads what is at the places of updates; where those follow one another, they are read as one grid.
+class Reader {
+ public:
+  explicit Reader(const GatherPlan& plan) : plan_(plan), decode_(plan.decode) {}
+
+  // All of update i, later or at once. At last, Finish().
+  void Read(int64_t i, const ScatterPlace& place) {
+    const char* const codes = plan_.codes.At(place);
+    const char* const scale = plan_.scale.At(place);
+    const char* const offset = decode_.offset == nullptr ? nullptr : plan_.offset.At(place);
+    if (waiting_ != 0 && codes - decode_.codes == waiting_ * plan_.codes.step &&
+        scale - decode_.scale == waiting_ * plan_.scale.step &&
+        (offset == nullptr || offset - decode_.offset == waiting_ * plan_.offset.step)) {
+      ++waiting_;
+      return;
+    }
+    Finish();
+    At(i, codes, scale, offset);
+    waiting_ = 1;
   }
-  decode->x = x;
-  decode->codes = plan.codes.At(place);
-  decode->scale = plan.scale.At(place);
-  if (decode->offset != nullptr) decode->offset = plan.offset.At(place);
-  ForEachPart(decode->grid, plan.cut, begin, end, [&](const GridPart& part) { dequantize::RunPart(decode, part); });
-}
+
+  // Parts [begin, end) of it.
+  void ReadParts(int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
+    Finish();
+    At(i, plan_.codes.At(place), plan_.scale.At(place), decode_.offset == nullptr ? nullptr : plan_.offset.At(place));
+    ForEachPart(plan_.update, plan_.cut, begin, end,
+                [&](const GridPart& part) { dequantize::RunPart(&decode_, part); });
+  }
+
+  // Those that wait.
+  void Finish() {
+    if (waiting_ != 0) dequantize::RunPart(&decode_, FirstRepeats(plan_.update, decode_.grid, waiting_));
+    waiting_ = 0;
+  }
+
+ private:
+  void At(int64_t i, const char* codes, const char* scale, const char* offset) {
+    decode_.x = plan_.decode.x + i * plan_.update_stride;
+    decode_.codes = codes;
+    decode_.scale = scale;
+    decode_.offset = offset;
+  }
+
+  const GatherPlan& plan_;
+  dequantize::Plan decode_;
+  int64_t waiting_ = 0;  // updates
+};
 
 void RunTask(void* arg, int task) {
   const GatherPlan& plan = *static_cast<const GatherPlan*>(arg);
-  dequantize::Plan decode = plan.decode;
-  const int64_t units = plan.cut.Units(decode.grid), all = plan.index.geometry().updates * units;
+  Reader reader(plan);
+  const int64_t units = plan.cut.Units(plan.update), all = plan.index.geometry().updates * units;
   const int64_t begin = all * task / plan.cut.tasks, end = all * (task + 1) / plan.cut.tasks;
   for (int64_t at = begin; at < end;) {
     const int64_t i = at / units, first = at % units, last = std::min(units, first + end - at);
-    RunUpdate(plan, &decode, i, first, last);
     at += last - first;
+    ScatterPlace place;
+    if (!plan.index.Decode(i, &place)) {
+      reader.Finish();
+      // All of it is zero, by the task that has its first part.
+      const Grid& grid = plan.clear.grid();
+      if (first == 0) {
+        plan.clear.Copy({0, grid.rows(), 0, grid.columns()}, plan.decode.x + i * plan.update_stride,
+                        reinterpret_cast<const char*>(&kZero));
+      }
+    } else if (last - first == units) {
+      reader.Read(i, place);
+    } else {
+      reader.ReadParts(i, place, first, last);
+    }
   }
+  reader.Finish();
 }
 
 TensorView Writable(const ConstTensorView& t) {
@@ -98,9 +144,18 @@ Status DequantizeGather(const DequantizeGatherArgs& given, const ExecOptions& ex
                   scatter_update::Copier(first, ZerosLike(first)),
                   index,
                   {},
+                  {},
                   args.x.stride(0) * ByteSize(args.x.dtype())};
   if (args.var_offset.present()) plan.offset = ScatterTable(offset, geometry, 0);
-  plan.cut = CutGrid(plan.decode.grid, exec, geometry.updates);
+  Grid& grid = plan.decode.grid;
+  plan.update = grid;
+  plan.cut = CutGrid(plan.update, exec, geometry.updates);
+  if (geometry.updates > 1) {
+    const int64_t per_byte = CodesPerElement(args.dst_type, DType::kUInt8);
+    grid.AddOutside(
+        {geometry.updates, {plan.update_stride, plan.codes.step * per_byte, plan.scale.step, plan.offset.step}});
+    grid.Join(/*keep_last=*/args.dst_type == Format::kInt4);
+  }
   RunTasks(exec, plan.cut.tasks, RunTask, &plan);
   return {};
 }

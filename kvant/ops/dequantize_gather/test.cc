@@ -62,6 +62,49 @@ TEST(DequantizeGather, LongRangesOverThreads) {
   }
 }
 
+// A sequence in blocks: slots that follow one another are read as one, unless codes follow and tables do not.
+TEST(DequantizeGather, SlotsThatFollowOneAnother) {
+  Rng rng(3);
+  for (const bool padded_tables : {false, true}) {
+    for (const Format format : {Format::kInt8, Format::kInt4}) {
+      for (const bool heads_first : {false, true}) {
+        GatherProblem p;
+        p.format = format;
+        p.has_offset = true;
+        ScatterProblem& s = p.rows;
+        s.mode = IndexMode::kSlot;
+        s.axis = heads_first ? 2 : 1;
+        const int64_t blocks = 20, n = blocks * 16 - 9, bytes = format == Format::kInt4 ? 20 : 40;
+        const Shape positions = heads_first ? Shape{blocks, 3, 16} : Shape{blocks, 16, 3};
+        Shape codes = positions;
+        codes.push_back(bytes);
+        s.self = TestTensor(StorageType(format), codes, rng);
+        s.updates = TestTensor(DType::kFloat16, {n, 3, 40}, rng);
+        s.indices = TestTensor(DType::kInt64, {n}, rng);
+        for (int64_t i = 0; i < n; ++i) {
+          const int64_t run = i / 48 * 48, to = run < blocks * 16 - 48 ? blocks * 16 - 48 - run : run;
+          s.SetIndex(i, OneIn(rng, 40) ? -1 : OneIn(rng, 40) ? Uniform(rng, 0, n) : to + i % 48);
+        }
+        const Shape strides = {48 + (padded_tables ? 5 : 0), positions[2], 1};
+        p.scale = TestTensor(DType::kFloat32, positions, strides, rng);
+        p.offset = TestTensor(DType::kFloat32, positions, strides, rng);
+        p.scale.ForEach([&](int64_t i, const uint8_t*) { p.scale.SetFloat(i, static_cast<float>(i + 1) * 0x1p-9f); });
+        p.offset.ForEach([&](int64_t i, const uint8_t*) { p.offset.SetFloat(i, static_cast<float>(i % 90) * 0.25f); });
+        const std::vector<uint8_t> expected = p.Expected();
+        for (const int threads : {1, 3}) {
+          ThreadPool pool(threads);
+          ExecOptions exec;
+          exec.parallel = pool.get();
+          s.updates.Reset();
+          const Status status = DequantizeGather(p.Args(), exec);
+          ASSERT_TRUE(status.ok()) << status.message();
+          EXPECT_EQ(s.updates.Bytes(), expected) << s.Describe();
+        }
+      }
+    }
+  }
+}
+
 // Padding is all that can be read from a cache without places, which may have no memory.
 TEST(DequantizeGather, CachesWithoutPlaces) {
   const int64_t padding[] = {-1, -1};

@@ -16,13 +16,6 @@ struct ScatterPlan {
   Grid update;            // one of them
   GridCut update_cut;
   ScatterCut cut;
-
-  // The first `updates` updates of quantize.grid.
-  GridPart Whole(int64_t updates) const {
-    const int64_t columns = update.columns();
-    if (quantize.grid.columns() != columns) return {0, 1, 0, updates * columns};
-    return {0, updates * update.rows(), 0, columns};
-  }
 };
 
 void RunTask(void* arg, int task) {
@@ -43,7 +36,7 @@ void RunTask(void* arg, int task) {
     int64_t first = 0, waiting = 0;
     char* to = nullptr;
     const auto finish = [&] {
-      if (waiting != 0) encode(first, to, plan.Whole(waiting));
+      if (waiting != 0) encode(first, to, FirstRepeats(plan.update, plan.quantize.grid, waiting));
       waiting = 0;
     };
     ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
