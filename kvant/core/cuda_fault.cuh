@@ -9,6 +9,7 @@ namespace kvant {
 
 struct CudaFaultRecord {
   unsigned taken = 0;
+  unsigned ready = 0;        // what follows has been written
   const char* op = nullptr;  // text of the library, for the host
   IndexFault fault;
 };
@@ -23,6 +24,10 @@ KVANT_INLINE void RecordFault(CudaFaultRecord* record, const char* op, const Ind
 #endif
   record->op = op;
   record->fault = fault;
+#if defined(__CUDA_ARCH__)
+  __threadfence();
+#endif
+  record->ready = 1;
 }
 
 }  // namespace kvant

@@ -66,7 +66,7 @@ Status CheckErrors(CUstream_st* stream) {
   CudaFaultRecord* const there = facts->faults;
   KVANT_RETURN_IF_ERROR(StatusOf(cudaMemcpyAsync(&found, there, sizeof(found), cudaMemcpyDeviceToHost, stream)));
   KVANT_RETURN_IF_ERROR(StatusOf(cudaStreamSynchronize(stream)));
-  if (found.taken == 0) return {};
+  if (found.ready == 0) return {};  // or it is being written, by another stream: it will be told by the next check
   const CudaFaultRecord none;
   KVANT_RETURN_IF_ERROR(StatusOf(cudaMemcpyAsync(there, &none, sizeof(none), cudaMemcpyHostToDevice, stream)));
   KVANT_RETURN_IF_ERROR(StatusOf(cudaStreamSynchronize(stream)));

@@ -104,7 +104,7 @@ struct EncodeKernel {
       at.scale = plan.data[kRowScale];
       at.offset = plan.data[kRowOffset];
       team.Each([&](int t) {
-        if (t == 0 && team.index() == 0) StoreParameters(plan, at, code);
+        if (t == 0 && team.index() == 0) StoreParameters(plan, plan.asymmetric, at, code);
       });
     }
     for (int64_t i = team.index(); i < plan.rows * plan.segments; i += team.count()) {
@@ -123,7 +123,7 @@ struct EncodeKernel {
       }
       team.Each([&](int t) {
         if (t == 0 && plan.stage != Stage::kEncode && !plan.per_tensor && piece.from == 0) {
-          StoreParameters(plan, at, code);
+          StoreParameters(plan, plan.asymmetric, at, code);
         }
         EncodeShare<In, kFormat>(plan, at, piece.from, piece.to, code, t, team.width());
       });
@@ -135,7 +135,7 @@ struct EncodeKernel {
   KVANT_INLINE RowCode Finish(const Team& team, typename Team::template Own<MinMaxBits>* bits) const {
     return team.Reduce(*bits, MergeBits(), [&](const MinMaxBits& all) {
       const MinMaxValues v = plan.asymmetric ? Numbers<false>(all, true) : Numbers<true>(all, true);
-      return ParametersOf<kFormat>(plan, v);
+      return ParametersOf<kFormat>(plan, plan.asymmetric, v);
     });
   }
   template <class Team>

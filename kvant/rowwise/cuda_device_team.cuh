@@ -36,13 +36,13 @@ class DeviceTeam {
     const unsigned block = Hardware::Block(), thread = Hardware::Thread();
     const auto cluster = static_cast<unsigned>(shape.cluster);
     if (shape.width <= 32) {
-      const auto width = static_cast<unsigned>(shape.width);
-      thread_ = static_cast<int>(thread & (width - 1));
-      index_ = static_cast<int64_t>(block) * (shape.threads / shape.width) + thread / width;
+      const int log = Log2(shape.width);
+      thread_ = static_cast<int>(thread) & (shape.width - 1);
+      index_ = static_cast<int64_t>(block) * (shape.threads >> log) + (thread >> log);
     } else {
       // The blocks of a cluster follow one another.
       thread_ = static_cast<int>(thread) + static_cast<int>(block & (cluster - 1)) * shape.threads;
-      index_ = block / cluster;
+      index_ = block >> Log2(shape.cluster);
     }
   }
 
@@ -50,8 +50,10 @@ class DeviceTeam {
   KVANT_INLINE int64_t index() const { return index_; }
   KVANT_INLINE int64_t count() const { return shape_.teams(); }
   // Of the teams that have a part of this thread's warp.
-  KVANT_INLINE int64_t first_of_warp() const { return shape_.width <= 32 ? index_ - Lane() / shape_.width : index_; }
-  KVANT_INLINE int per_warp() const { return shape_.width < 32 ? 32 / shape_.width : 1; }
+  KVANT_INLINE int64_t first_of_warp() const {
+    return shape_.width <= 32 ? index_ - (Lane() >> Log2(shape_.width)) : index_;
+  }
+  KVANT_INLINE int per_warp() const { return shape_.width < 32 ? 32 >> Log2(shape_.width) : 1; }
 
   template <class T>
   class Own {

@@ -36,6 +36,9 @@ Status LaunchRowKernel(RowVariant variant, const CudaRows& plan, const Launch& l
                 : launch(RowKernel<In, kFormat, kAsymmetric, true, 1, 1>(plan));
   }
   if (variant == RowVariant::kShort) return launch(RowKernel<In, kFormat, kAsymmetric, false, kShortRows, 1>(plan));
+  if (variant == RowVariant::kThree) {
+    return launch(RowKernel<In, kFormat, kAsymmetric, false, 1, VectorsOf(RowVariant::kThree)>(plan));
+  }
   return deep ? launch(RowKernel<In, kFormat, kAsymmetric, false, 1, kDeepVectors>(plan))
               : launch(RowKernel<In, kFormat, kAsymmetric, false, 1, 1>(plan));
 }
@@ -45,6 +48,8 @@ Status LaunchTwoRowKernels(RowVariant variant, const CudaTwoRows& plans, const L
   switch (variant) {
     case RowVariant::kShort:
       return launch(TwoKernels<RowKernel<In, kFormat, kAsymmetric, false, kShortRows, 1>>(plans));
+    case RowVariant::kThree:
+      return launch(TwoKernels<RowKernel<In, kFormat, kAsymmetric, false, 1, VectorsOf(RowVariant::kThree)>>(plans));
     case RowVariant::kDeep:
       return launch(TwoKernels<RowKernel<In, kFormat, kAsymmetric, false, 1, kDeepVectors>>(plans));
     default:

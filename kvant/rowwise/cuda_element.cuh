@@ -7,6 +7,7 @@
 #include <cstring>
 #include <type_traits>
 
+#include "kvant/core/divisor.h"
 #include "kvant/core/dtype.h"
 #include "kvant/formats/format.h"
 #include "kvant/numerics/lanes_cuda.cuh"
@@ -275,6 +276,10 @@ struct Parts {
 };
 using Divided = Parts<int64_t>;
 KVANT_INLINE Parts<uint32_t> Divide(uint32_t a, uint32_t b) { return {a / b, a % b}; }
+KVANT_INLINE Parts<uint32_t> Divide(uint32_t a, const Divisor& by) {
+  const uint32_t quotient = by.Quotient(a);
+  return {quotient, a - quotient * by.divisor()};
+}
 KVANT_INLINE Divided Divide(int64_t a, int64_t b) {
   if (static_cast<uint64_t>(a | b) >> 32 == 0) {
     const auto x = static_cast<uint32_t>(a), y = static_cast<uint32_t>(b);

@@ -38,6 +38,10 @@ KVANT_INLINE void Locate(const Grid& grid, int rank, Index index, int64_t (&offs
   for (int t = 0; t < kTensors; ++t) offset[t] += static_cast<int64_t>(index) * grid.dims[0].stride[t];
 }
 
+// A number of rows by one that the plan knows.
+KVANT_INLINE Parts<uint32_t> DivideRow(uint32_t row, const Divisor& by, int64_t) { return Divide(row, by); }
+KVANT_INLINE Divided DivideRow(int64_t row, const Divisor&, int64_t by) { return Divide(row, by); }
+
 // A row before its indices are read: x is there, and with kSmooth the smooth scales; what the row writes is where the
 // update would write at 0. Index: uint32_t where the number of rows is one.
 template <bool kSmooth, class Index>
@@ -45,7 +49,7 @@ KVANT_INLINE RowPlace SourceOf(const CudaRows& p, Index row) {
   RowPlace place{};
   int64_t offset[kGridTensors];
   if (p.scatter.on) {
-    const auto parts = Divide(row, static_cast<Index>(p.scatter.rows_per_update));
+    const auto parts = DivideRow(row, p.scatter.by_update, p.scatter.rows_per_update);
     Locate(p.grid, p.grid.rank, parts.remainder, offset);
     place.update = static_cast<int64_t>(parts.quotient);
     offset[kRowX] += place.update * p.scatter.update_stride[kRowX];
@@ -58,7 +62,7 @@ KVANT_INLINE RowPlace SourceOf(const CudaRows& p, Index row) {
   place.offset = p.data[kRowOffset] + offset[kRowOffset];
   if constexpr (kSmooth) {
     if (p.smooth == nullptr) return place;
-    const auto token = Divide(row, static_cast<Index>(p.rows_per_token));
+    const auto token = DivideRow(row, p.by_token, p.rows_per_token);
     int64_t group = 0;
     if (p.grouped) {
       group = p.groups.GroupOf(static_cast<int64_t>(token.quotient));

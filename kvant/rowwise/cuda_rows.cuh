@@ -52,11 +52,11 @@ class RowKernel {
       if (plan_.scatter.deterministic) SkipOverwritten(team, first, last, &place);
       team.Each([&](int t) { ranges[t] = Measure(place[t].smooth, held[t], vectors, team.width(), t); });
       team.template ReduceRows<kRows>(ranges, codes, MergeRanges(), [&](const Range& all) {
-        return ParametersOf<kFormat>(plan_, Numbers<false>(Wide(all), true));
+        return ParametersOf<kFormat>(plan_, kAsymmetric, Numbers<false>(Wide(all), true));
       });
       team.Each([&](int t) {
         const RowPlace& to = place[t];
-        if (t < kRows && !to.skipped) StoreParameters(plan_, to, codes[t]);
+        if (t < kRows && !to.skipped) StoreParameters(plan_, kAsymmetric, to, codes[t]);
         rare[t] = !to.skipped && (codes[t].how != kCodesFast || (kSmooth && to.zero));
         y[t] = to.skipped || rare[t] ? nullptr : to.y;
       });

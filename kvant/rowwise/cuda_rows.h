@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "kvant/core/divisor.h"
 #include "kvant/core/row_groups.h"
 #include "kvant/core/scatter_index.h"
 #include "kvant/core/tensor.h"
@@ -32,6 +33,7 @@ struct CudaScatter {
   int64_t update_stride[kGridTensors] = {};
   // CudaRows: rows of update 0 are followed by those of update 1...
   int64_t rows_per_update = 0;
+  Divisor by_update;              // by that, in kernels that count rows in 32 bits
   int64_t rows_per_position = 1;  // consecutive rows of one position along the axis
 };
 
@@ -63,6 +65,7 @@ struct CudaRows {
   int64_t smooth_step = 0;
   int64_t smooth_group_stride = 0;
   int64_t rows_per_token = 1;
+  Divisor by_token;
   bool grouped = false;
   RowGroups groups;
   int64_t tokens = 0;

@@ -77,12 +77,20 @@ inline RowChoice ChooseRows(const CudaTraits& traits, const CudaRows& p) {
   return ChooseRowKernel(traits, p.rows, p.columns * ByteSize(p.x_dtype) / 16, p.smooth != nullptr || p.grouped);
 }
 
+// What a launch adds to a plan.
+template <class Queue>
+void Prepare(const Queue& queue, CudaRows* p) {
+  p->faults = queue.faults;
+  p->scatter.deterministic = queue.deterministic;
+  p->scatter.by_update = Divisor(static_cast<uint32_t>(p->scatter.rows_per_update));
+  p->by_token = Divisor(static_cast<uint32_t>(p->rows_per_token));
+}
+
 template <class Queue>
 Status RunRows(Queue& queue, CudaRows p) {
   const Workspace workspace = WorkspaceOf(p);
   KVANT_RETURN_IF_ERROR(CheckWorkspace(queue, p.op, workspace.needed));
-  p.faults = queue.faults;
-  p.scatter.deterministic = queue.deterministic;
+  Prepare(queue, &p);
   if (const RowChoice choice = ChooseRows(queue.traits, p); choice.variant != RowVariant::kNone) {
     return p.rows == 0 && !p.grouped ? Status() : LaunchRows(queue, CudaStep::kRows, choice.variant, p, choice.shape);
   }
@@ -128,10 +136,7 @@ Status RunTwoRows(Queue& queue, const CudaRows& first, const CudaRows& second) {
     KVANT_RETURN_IF_ERROR(RunRows(queue, first));
     return RunRows(queue, second);
   }
-  for (CudaRows& p : both.of) {
-    p.faults = queue.faults;
-    p.scatter.deterministic = queue.deterministic;
-  }
+  for (CudaRows& p : both.of) Prepare(queue, &p);
   choice.shape.blocks = 2 * std::max(choice.shape.blocks, other.shape.blocks);
   return first.rows == 0 && second.rows == 0 ? Status() : LaunchTwoRows(queue, choice.variant, both, choice.shape);
 }

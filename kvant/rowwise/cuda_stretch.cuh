@@ -58,14 +58,14 @@ KVANT_INLINE MinMaxValues Numbers(const MinMaxBits& bits, bool empty_is_zero) {
 }
 
 template <Format kFormat>
-KVANT_INLINE RowCode ParametersOf(const CudaRows& p, const MinMaxValues& v) {
-  return CodeOf<kFormat>(ParamsOf<L>(v.min, v.max, p.asymmetric, p.d, p.r, p.param_dtype), v, p.asymmetric, p.d, p.r,
+KVANT_INLINE RowCode ParametersOf(const CudaRows& p, bool asymmetric, const MinMaxValues& v) {
+  return CodeOf<kFormat>(ParamsOf<L>(v.min, v.max, asymmetric, p.d, p.r, p.param_dtype), v, asymmetric, p.d, p.r,
                          p.param_dtype);
 }
 
-KVANT_INLINE void StoreParameters(const CudaRows& p, const RowPlace& at, const RowCode& code) {
+KVANT_INLINE void StoreParameters(const CudaRows& p, bool asymmetric, const RowPlace& at, const RowCode& code) {
   PutNumber(at.scale, at.zero ? 0 : code.scale, p.param_dtype, false);
-  if (p.asymmetric) PutNumber(at.offset, at.zero ? 0 : code.offset, p.param_dtype, !at.zero && p.negate_offset);
+  if (asymmetric) PutNumber(at.offset, at.zero ? 0 : code.offset, p.param_dtype, !at.zero && p.negate_offset);
 }
 
 struct MergeBits {

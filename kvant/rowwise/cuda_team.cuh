@@ -12,12 +12,22 @@
 #ifndef KVANT_ROWWISE_CUDA_TEAM_CUH_
 #define KVANT_ROWWISE_CUDA_TEAM_CUH_
 
+#include <bit>
 #include <cstdint>
 #include <vector>
 
 #include "kvant/core/macros.h"
 
 namespace kvant {
+
+// Of a power of two; devices divide by shifting, because their divisions are long.
+KVANT_HOST_DEVICE inline int Log2(int power) {
+#if defined(__CUDA_ARCH__)
+  return __popc(static_cast<unsigned>(power) - 1);
+#else
+  return std::popcount(static_cast<unsigned>(power) - 1);
+#endif
+}
 
 // How a kernel is launched. `width` threads make a team: a power of two up to 32 within a warp, else a multiple of 32
 // that is `threads` (of a block) times `cluster` (blocks, a power of two).
@@ -27,7 +37,9 @@ struct CudaShape {
   int cluster = 1;
   int64_t blocks = 1;
 
-  KVANT_HOST_DEVICE int64_t teams() const { return width <= 32 ? blocks * (threads / width) : blocks / cluster; }
+  KVANT_HOST_DEVICE int64_t teams() const {
+    return width <= 32 ? blocks * (threads >> Log2(width)) : blocks >> Log2(cluster);
+  }
 };
 
 // Of kRows rows in hand, which a thread works out; the first threads have one each. Its bits are reversed: see

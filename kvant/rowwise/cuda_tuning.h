@@ -38,11 +38,16 @@ inline const CudaTuning& TuningOf(const CudaTraits& traits) {
 // What a thread of RowKernel has in hand.
 enum class RowVariant : uint8_t {
   kNone,
-  kWide,   // a word of 16 bytes of one row: as many threads as there can be, for few rows
-  kDeep,   // up to four words of one row
+  kWide,   // a word of 16 bytes of one row: for few rows that are not long
+  kThree,  // up to three words of one row, where that leaves fewer threads without
+  kDeep,   // up to four
   kShort,  // a word of each of four rows
 };
 inline constexpr int kDeepVectors = 4, kShortRows = 4;
+
+constexpr int VectorsOf(RowVariant v) {
+  return v == RowVariant::kDeep ? kDeepVectors : v == RowVariant::kThree ? 3 : 1;
+}
 
 inline constexpr int kWarp = 32;
 inline constexpr int kMostThreads = 1024;
@@ -57,11 +62,18 @@ inline int PowerFrom(int64_t n, int least) {
 // It counts rows in 32 bits.
 inline constexpr int64_t kMostRowsInHand = int64_t{1} << 30;
 
+// Few rows leave multiprocessors idle; blocks of theirs are spread over a cluster from this many threads on.
+inline constexpr int kFewThreads = 512;
+
 // Teams of at least `width` threads, or of `least` if that is more, for as many as `units`: within a warp a power of
 // two, else a block, or a cluster of them.
 inline void ShapeRows(const CudaTuning& tuning, const CudaTraits& traits, int64_t units, int least, int64_t width,
                       CudaShape* shape) {
   while (width > static_cast<int64_t>(kMostThreads) * shape->cluster) shape->cluster *= 2;
+  while (width > static_cast<int64_t>(kFewThreads) * shape->cluster && shape->cluster < tuning.max_cluster &&
+         units * shape->cluster * 2 <= traits.sms) {
+    shape->cluster *= 2;
+  }
   if (width <= kWarp) {
     shape->width = PowerFrom(width, least);
     shape->threads = tuning.short_threads;
@@ -83,21 +95,28 @@ struct RowChoice {
 // `vectors`: 16-byte words of a row. `smooth`: rows have smooth scales.
 inline RowChoice ChooseRowKernel(const CudaTraits& traits, int64_t rows, int64_t vectors, bool smooth) {
   const CudaTuning& tuning = TuningOf(traits);
-  const int64_t most = static_cast<int64_t>(kMostThreads) * tuning.max_cluster;
-  RowChoice choice;
-  // With few rows all threads help at once; with many each keeps more loads on their way.
+  const auto shaped = [&](RowVariant variant) {
+    RowChoice choice;
+    const int64_t width = CeilDiv(vectors, VectorsOf(variant));
+    if (width > static_cast<int64_t>(kMostThreads) * tuning.max_cluster) return choice;
+    choice.variant = variant;
+    const int in_hand = variant == RowVariant::kShort ? kShortRows : 1;
+    ShapeRows(tuning, traits, CeilDiv(rows, in_hand), in_hand, width, &choice.shape);
+    return choice;
+  };
+  // What does not depend on the words of a thread is most of its work: a word each pays where rows are so few that all
+  // their threads run at once, and not long.
+  constexpr int64_t kFewWords = 256;
   const int64_t two_each = 2 * static_cast<int64_t>(traits.sms);
-  const bool few = rows < two_each && rows * vectors <= two_each * kMostThreads;
-  choice.variant = few && vectors <= most                                     ? RowVariant::kWide
-                   : vectors <= kWarp && vectors >= kShortRows / 2 && !smooth ? RowVariant::kShort
-                   : vectors <= kWarp                                         ? RowVariant::kWide
-                                                                              : RowVariant::kDeep;
-  const int64_t per_thread = choice.variant == RowVariant::kDeep ? kDeepVectors : 1;
-  int64_t width = CeilDiv(vectors, per_thread);
-  if (width > most) return {};
-  const int in_hand = choice.variant == RowVariant::kShort ? kShortRows : 1;
-  ShapeRows(tuning, traits, CeilDiv(rows, in_hand), in_hand, width, &choice.shape);
-  return choice;
+  const bool few = rows < two_each && vectors <= kFewWords && rows * vectors <= two_each * kMostThreads;
+  if (!few && vectors <= kWarp && vectors >= kShortRows / 2 && !smooth) return shaped(RowVariant::kShort);
+  if (few || vectors <= kWarp) return shaped(RowVariant::kWide);
+  const RowChoice deep = shaped(RowVariant::kDeep);
+  if (smooth || deep.variant == RowVariant::kNone) return deep;
+  // Of the words that its threads have room for, a tenth fewer at least.
+  const RowChoice three = shaped(RowVariant::kThree);
+  const bool fewer = three.shape.width * VectorsOf(RowVariant::kThree) * 10 <= deep.shape.width * kDeepVectors * 9;
+  return three.variant != RowVariant::kNone && fewer ? three : deep;
 }
 
 // For kernels that go through `columns` elements of each of `units`, a few at a time.

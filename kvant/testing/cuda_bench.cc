@@ -45,6 +45,11 @@ std::string Json(std::string_view device, const std::vector<CudaResult>& results
   return fmt::format("{{\"device\": \"{}\", \"cases\": [{}\n]}}\n", device, rows);
 }
 
+bool Write(const std::string& path, std::string_view text) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "w"), std::fclose);
+  return file != nullptr && std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
+}
+
 // How many of the cases of `goal` miss it and the worst five of them; `missed` is how far a case is from the goal, more
 // than 0 if it misses it.
 template <class Missed>
@@ -106,12 +111,6 @@ int Main(int argc, char** argv) {
     fmt::print("skipped: no CUDA device\n");
     return 0;
   }
-  std::unique_ptr<std::FILE, int (*)(std::FILE*)> json(nullptr, std::fclose);
-  if (!options.json.empty()) json.reset(std::fopen(options.json.c_str(), "w"));
-  if (!options.json.empty() && json == nullptr) {
-    fmt::print(stderr, "kvant_cuda_bench: cannot write {}\n", options.json);
-    return 2;
-  }
   const testing::CudaDeviceInfo device = testing::DescribeCudaDevice();
   fmt::print("{}, {} multiprocessors, {} MB of L2\n\n", device.name, device.sms, device.l2_bytes >> 20);
   fmt::print("| case | MB moved | us | GB/s | copy us | share of the copy |\n|---|---|---|---|---|---|\n");
@@ -121,9 +120,13 @@ int Main(int argc, char** argv) {
     results.push_back(bench.Run(*c));
     fmt::print("{}", TableRow(results.back()));
     std::fflush(stdout);
+    // What there is survives a run that is cut off.
+    if (!options.json.empty() && !Write(options.json, Json(device.name, results))) {
+      fmt::print(stderr, "kvant_cuda_bench: cannot write {}\n", options.json);
+      return 2;
+    }
   }
   fmt::print("\n{}", Summary(results));
-  if (json != nullptr) fmt::print(json.get(), "{}", Json(device.name, results));
   return std::any_of(results.begin(), results.end(), [](const CudaResult& r) { return r.micros == 0; }) ? 1 : 0;
 }
 

@@ -59,8 +59,8 @@ class CudaTimer {
   void Start();
   // Microseconds since Start, of work on the stream; waits.
   double Stop();
-  // Microseconds of one replay of what `body` puts on the stream, captured `repeats` times into a graph; 0 if that
-  // fails.
+  // Microseconds of what `body` puts on the stream, captured `repeats` times into a graph: a replay's, the median of
+  // some, by `repeats`; 0 if it cannot be captured.
   double GraphTime(void (*body)(void* arg, int repeat), void* arg, int repeats);
   void Copy(void* to, const void* from, size_t bytes);
 

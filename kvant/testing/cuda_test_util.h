@@ -12,10 +12,14 @@
 
 #include "kvant/core/cuda_exec.h"
 #include "kvant/core/status.h"
+#include "kvant/numerics/test_util.h"
 #include "kvant/testing/cuda_memory.h"
 #include "kvant/testing/tensors.h"
 
 namespace kvant::testing {
+
+// How many random problems: `most` in long tests, few under compute-sanitizer.
+inline int CudaRounds(int usual, int most) { return LongTests() ? most : SlowMachine() ? usual / 50 : usual; }
 
 // A test that needs a device. Where there is none it is skipped.
 class CudaTest : public ::testing::Test {

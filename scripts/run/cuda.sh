@@ -66,22 +66,31 @@ test_cuda() {
   if [ -n "$torch_cuda" ] && has_cuda_device; then targets+=(kvant_torch); fi
   build cuda "${targets[@]}"
   note "PTX"
-  python3 scripts/check_ptx.py build/cuda/libkvant_cuda.so
-  if ! has_cuda_device; then
+  python3 scripts/check_ptx.py build/cuda/libkvant_cuda.so || failed+=(PTX)
+  if has_cuda_device; then
+    nvidia-smi -L || true
+    ctest --test-dir build/cuda -L cuda --output-on-failure --no-tests=error -j 4 || failed+=("C++ tests")
+    test_torch_cuda || failed+=(PyTorch)
+    [ -z "${KVANT_SANITIZE_CUDA:-}" ] || sanitize_cuda || failed+=(compute-sanitizer)
+  else
     note "tests on a device: skipped: no CUDA device"
-    return
   fi
-  nvidia-smi -L || true
-  ctest --test-dir build/cuda -L cuda --output-on-failure --no-tests=error -j 4 || failed+=("C++ tests")
-  test_torch_cuda || failed+=(PyTorch)
   [ ${#failed[@]} -eq 0 ] || die "test --cuda: failed: ${failed[*]}"
-  if command -v compute-sanitizer >/dev/null && [ -n "${KVANT_SANITIZE_CUDA:-}" ]; then
-    local program
+}
+
+# Random problems of every operator under compute-sanitizer, fewer than without it.
+sanitize_cuda() {
+  local tool program log status=0
+  command -v compute-sanitizer >/dev/null || { note "compute-sanitizer: skipped: it is not here"; return; }
+  for tool in memcheck racecheck initcheck; do
     for program in build/cuda/tests/*_cuda_test; do
-      note "compute-sanitizer $program"
-      compute-sanitizer --error-exitcode 1 "$program" --gtest_filter='*EveryRegime*:*EveryRank*:*BadGroups*' >/dev/null
+      log=build/cuda/$tool-$(basename "$program").log
+      note "compute-sanitizer --tool $tool $program"
+      KVANT_EMULATED=1 compute-sanitizer --tool "$tool" --error-exitcode 1 --log-file "$log" "$program" \
+        --gtest_filter='*Any*:*EveryRank*:*Duplicates*:*BadGroups*' || { status=1; cat "$log"; }
     done
-  fi
+  done
+  return $status
 }
 
 # The Python package of build/cuda, in build/cuda/python, and the tests of CUDA tensors with it.
@@ -104,7 +113,7 @@ print(*[name for name in ("pytest", "numpy", "ml_dtypes") if u.find_spec(name) i
 
 # Times beside a device copy, on standard output and in build/speed/cuda.json.
 bench_cuda() {
-  local about=no
+  local about=no failed=0
   case " $* " in *" --list "* | *" --help "*) about=yes ;; esac
   if [ $about = no ] && ! has_cuda_device; then
     note "skipped: no CUDA device"
@@ -117,11 +126,11 @@ bench_cuda() {
     return
   fi
   mkdir -p build/speed
-  build/cuda/kvant_cuda_bench "$@" --json build/speed/cuda.json | tee build/speed/cuda.md
+  build/cuda/kvant_cuda_bench "$@" --json build/speed/cuda.json | tee build/speed/cuda.md || failed=1
   if python3 -c 'import torch, triton; assert torch.cuda.is_available()' 2>/dev/null; then
     note "beside torch.compile and Triton"
     python3 scripts/bench_cuda_peers.py build/speed/cuda.json --json build/speed/cuda_peers.json |
-      tee build/speed/cuda_peers.md
+      tee build/speed/cuda_peers.md || failed=1
   else
     note "beside torch.compile and Triton: skipped: no PyTorch with CUDA and Triton"
   fi
@@ -130,4 +139,5 @@ bench_cuda() {
   else
     note "plot: skipped: no matplotlib; with it: python3 scripts/plot_cuda.py"
   fi
+  return $failed
 }

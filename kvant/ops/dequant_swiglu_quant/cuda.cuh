@@ -19,8 +19,8 @@ struct Quad {
 };
 
 // kHeld: quads that a thread keeps of a row, asked for all at once, of plans that are `lean`. 0: any plan; one quad at
-// a time, and where the scale is not known before the codes, each is made twice.
-template <class In, Format kFormat, int kHeld>
+// a time, and where the scale is not known before the codes, each is made twice. kPlain: of plans that are `plain`.
+template <class In, Format kFormat, int kHeld, bool kPlain>
 class SwigluKernel {
  public:
   explicit SwigluKernel(const swiglu::CudaPlan& plan) : plan_(plan) {}
@@ -53,7 +53,7 @@ class SwigluKernel {
                      plan_.data[kRowScale] + offset[kRowScale], parameter_row, RowScale(row)};
       if (parameter_row < 0) {
         team.Each([&](int t) { Clear(at, t, team.width()); });
-      } else if (!plan_.dynamic) {
+      } else if (!kPlain && !plan_.dynamic) {
         team.Each([&](int t) {
           KVANT_NO_UNROLL
           for (int q = t; q < Quads(); q += team.width()) EncodeStatic(at, q, Make(at, q));
@@ -73,6 +73,7 @@ class SwigluKernel {
 
  private:
   static constexpr bool kLean = kHeld != 0;
+  static_assert(!kPlain || (kLean && std::is_same_v<In, int32_t>));
   struct Held {
     Quad quad[kLean ? kHeld : 1];
   };
@@ -87,6 +88,7 @@ class SwigluKernel {
   using Word = Packed<kQuad* static_cast<int>(sizeof(In))>;
   struct Source {
     Word act, lin;
+    Packed<16> act_weight, lin_weight;  // kPlain
   };
 
   KVANT_INLINE int Quads() const { return static_cast<int>((plan_.problem.columns + kQuad - 1) / kQuad); }
@@ -104,21 +106,23 @@ class SwigluKernel {
   // Four numbers of a parameter row from `column` on.
   KVANT_INLINE static void TableAt(const swiglu::Table& t, int64_t row, int64_t column, int64_t step, int n,
                                    float (&to)[kQuad]) {
-    const char* at = t.Row(row) + column * t.step;
+    const char* at = t.Row(row);
     if constexpr (kLean) {
-      if (t.step != 0) return NumbersOf(at, t.dtype, to);
+      if (t.step != 0) return NumbersOf(at + column * (t.dtype == DType::kFloat32 ? 4 : 2), t.dtype, to);
       const float one = NumberOf(at, t.dtype);
       KVANT_UNROLL
       for (int i = 0; i < kQuad; ++i) to[i] = one;
     } else {
       KVANT_UNROLL
-      for (int i = 0; i < kQuad; ++i) to[i] = i < n ? NumberOf(at + i * step * t.step, t.dtype) : 0;
+      for (int i = 0; i < kQuad; ++i) to[i] = i < n ? NumberOf(at + (column + i * step) * t.step, t.dtype) : 0;
     }
   }
 
   KVANT_INLINE Word Read(const RowOf& at, int64_t column, int64_t step, int n) const {
+    if constexpr (kLean) {
+      return Load<static_cast<int>(sizeof(Word))>(at.x + column * static_cast<int64_t>(sizeof(In)));
+    }
     const char* x = at.x + column * plan_.x_step;
-    if constexpr (kLean) return Load<static_cast<int>(sizeof(Word))>(x);
     In elements[kQuad] = {};
     KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
@@ -129,15 +133,28 @@ class SwigluKernel {
     return word;
   }
   KVANT_INLINE Source ReadQuad(const RowOf& at, int q) const {
-    const int64_t column = static_cast<int64_t>(q) * kQuad, step = plan_.interleaved ? 2 : 1;
+    const int64_t column = static_cast<int64_t>(q) * kQuad, step = Step();
     const int n = Live(q);
-    return {Read(at, plan_.act + column * step, step, n), Read(at, plan_.lin + column * step, step, n)};
+    Source s{Read(at, plan_.act + column * step, step, n), Read(at, plan_.lin + column * step, step, n), {}, {}};
+    if constexpr (kPlain) {
+      const char* weights = plan_.problem.weight_scale.Row(at.parameter_row);
+      s.act_weight = Load<16>(weights + (plan_.act + column) * static_cast<int64_t>(sizeof(float)));
+      s.lin_weight = Load<16>(weights + (plan_.lin + column) * static_cast<int64_t>(sizeof(float)));
+    }
+    return s;
   }
+  // Columns of x from one gate to the next.
+  KVANT_INLINE int64_t Step() const { return !kLean && plan_.interleaved ? 2 : 1; }
 
   // v of four columns of x: dequantized, with bias.
-  KVANT_INLINE void Elements(const RowOf& at, const Word& x, int64_t column, int64_t step, int n,
-                             float (&v)[kQuad]) const {
-    if constexpr (!std::is_same_v<In, int32_t>) {
+  KVANT_INLINE void Elements(const RowOf& at, const Word& x, const Packed<16>& weights, int64_t column, int64_t step,
+                             int n, float (&v)[kQuad]) const {
+    if constexpr (kPlain) {
+      KVANT_UNROLL
+      for (int i = 0; i < kQuad; ++i) {
+        v[i] = Dequantized<L>(static_cast<int32_t>(x.word[i]), NumberAt<float>(weights, i), at.row_scale);
+      }
+    } else if constexpr (!std::is_same_v<In, int32_t>) {
       KVANT_UNROLL
       for (int i = 0; i < kQuad; ++i) v[i] = NumberAt<In>(x, i);
     } else {
@@ -184,18 +201,18 @@ class SwigluKernel {
   // s of quad q, with the quant_scale of dynamic rows.
   KVANT_INLINE Quad Make(const RowOf& at, int q) const { return Make(at, q, ReadQuad(at, q)); }
   KVANT_INLINE Quad Make(const RowOf& at, int q, const Source& x) const {
-    const int64_t column = static_cast<int64_t>(q) * kQuad, step = plan_.interleaved ? 2 : 1;
+    const int64_t column = static_cast<int64_t>(q) * kQuad, step = Step();
     const int n = Live(q);
     float act[kQuad], lin[kQuad];
-    Elements(at, x.act, plan_.act + column * step, step, n, act);
-    Elements(at, x.lin, plan_.lin + column * step, step, n, lin);
+    Elements(at, x.act, x.act_weight, plan_.act + column * step, step, n, act);
+    Elements(at, x.lin, x.lin_weight, plan_.lin + column * step, step, n, lin);
     Quad quad;
-    if (plan_.mode == SwigluMode::kSwish) {
+    if (kPlain || plan_.mode == SwigluMode::kSwish) {
       Values<SwigluMode::kSwish>(act, lin, &quad);
     } else {
       Values<SwigluMode::kClamped>(act, lin, &quad);
     }
-    if (plan_.dynamic && plan_.problem.quant_scale.present) {
+    if (!kPlain && plan_.dynamic && plan_.problem.quant_scale.present) {
       float smooth[kQuad];
       TableAt(plan_.problem.quant_scale, at.parameter_row, column, 1, n, smooth);
       KVANT_UNROLL
@@ -277,8 +294,8 @@ class SwigluKernel {
   }
 
   KVANT_INLINE void StoreQuad(const RowOf& at, int q, const Packed<kQuad>& codes) const {
+    if constexpr (kLean) return Store(at.y + static_cast<int64_t>(q) * kQuad, codes);
     char* const y = at.y + static_cast<int64_t>(q) * kQuad * plan_.y_step;
-    if constexpr (kLean) return Store(y, codes);
     const int n = Live(q);
     KVANT_UNROLL
     for (int i = 0; i < kQuad; ++i) {
@@ -301,8 +318,11 @@ Status DispatchSwiglu(const swiglu::CudaPlan& p, int held, const Launch& launch)
     using In = decltype(kind);
     return VisitFormat(p.format == Format::kInt4 ? Format::kInt8 : p.format, [&](auto format) {
       constexpr Format kFormat = decltype(format)::value == Format::kInt4 ? Format::kInt8 : decltype(format)::value;
-      return held == 0 ? launch(SwigluKernel<In, kFormat, 0>(p))
-                       : launch(SwigluKernel<In, kFormat, swiglu::kSwigluHeld>(p));
+      if (held == 0) return launch(SwigluKernel<In, kFormat, 0, false>(p));
+      if constexpr (std::is_same_v<In, int32_t>) {
+        if (p.plain) return launch(SwigluKernel<In, kFormat, swiglu::kSwigluHeld, true>(p));
+      }
+      return launch(SwigluKernel<In, kFormat, swiglu::kSwigluHeld, false>(p));
     });
   };
   return p.x_dtype == DType::kInt32 ? of(int32_t{}) : VisitFloat(p.x_dtype, of);

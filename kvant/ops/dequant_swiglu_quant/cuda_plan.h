@@ -32,7 +32,8 @@ struct CudaPlan {
   int64_t act = 0, lin = 0;  // columns of x from a row's start to its gates and its linear parts
   const char* activation = nullptr;
   RowMap activation_rows;
-  bool lean = false;  // four neighbours of x, of tables, and their codes are aligned words
+  bool lean = false;   // four neighbours of x, of tables, and their codes are aligned words
+  bool plain = false;  // and int32 has a float32 weight for each column and no other table, mode 0, dynamic
 };
 
 // Of legal arguments.

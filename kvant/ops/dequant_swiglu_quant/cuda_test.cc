@@ -47,7 +47,7 @@ std::string Check(SwigluProblem& p, Rng& rng) {
 
 TEST_F(SwigluCuda, AnyProblem) {
   Rng rng(151);
-  const int rounds = LongTests() ? 5000 : 150;
+  const int rounds = CudaRounds(150, 5000);
   for (const DType dtype : kInputs) {
     for (const Format format : kCodeFormats) {
       for (int round = 0; round < rounds; ++round) {

@@ -67,12 +67,7 @@ TEST(SwigluEmulation, ManyGroups) {
       for (int round = 0; round < 4; ++round) {
         SwigluProblem p = RandomSwiglu(DType::kInt32, Format::kInt8, {50}, h, false, rng);
         const int64_t groups = Uniform(rng, 60, 130);
-        p.weight = TestTensor(DType::kFloat32, {groups, 2 * h}, rng);
-        FillTable(*p.weight, 0.01f, rng);
-        p.bias.reset();
-        p.quant_scale.reset();
-        p.quant_offset.reset();
-        p.attributes.quant_mode = ScaleSource::kDynamic;
+        MakePlain(p, rng, groups);
         p.groups = TestTensor(DType::kInt64, pairs ? Shape{groups, 2} : Shape{groups}, rng);
         std::vector<int64_t> counts(static_cast<size_t>(groups));
         for (int64_t row = 0; row < Uniform(rng, 0, 50); ++row)

@@ -15,8 +15,9 @@ namespace kvant {
 namespace testing {
 
 inline Status LaunchSwiglu(FiberQueue&, int held, const swiglu::CudaPlan& p, const CudaShape& shape) {
-  return held == 0 ? RunOnFibers(cuda::SwigluKernel<int32_t, Format::kInt8, 0>(p), shape)
-                   : RunOnFibers(cuda::SwigluKernel<int32_t, Format::kInt8, swiglu::kSwigluHeld>(p), shape);
+  if (held == 0) return RunOnFibers(cuda::SwigluKernel<int32_t, Format::kInt8, 0, false>(p), shape);
+  return p.plain ? RunOnFibers(cuda::SwigluKernel<int32_t, Format::kInt8, swiglu::kSwigluHeld, true>(p), shape)
+                 : RunOnFibers(cuda::SwigluKernel<int32_t, Format::kInt8, swiglu::kSwigluHeld, false>(p), shape);
 }
 
 }  // namespace testing
@@ -51,6 +52,7 @@ TEST(SwigluFibers, EveryTeam) {
       if (rows * h > 30000) continue;
       for (const int sms : {1, 132}) {
         SwigluProblem p = RandomSwiglu(DType::kInt32, Format::kInt8, {rows}, h, OneIn(rng, 4), rng);
+        if (sms == 1) MakePlain(p, rng);
         ASSERT_EQ(Check(p, rng, sms), "");
       }
     }

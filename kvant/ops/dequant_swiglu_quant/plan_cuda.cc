@@ -59,6 +59,9 @@ CudaPlan MakeCudaPlan(const DequantSwigluQuantArgs& args, const Problem& problem
     p.activation_rows.AppendLeading(args.activation_scale, 0);
   }
   p.lean = TakesWords(p);
+  p.plain = p.lean && p.dynamic && p.mode == SwigluMode::kSwish && p.x_dtype == DType::kInt32 &&
+            problem.weight_scale.present && problem.weight_scale.dtype == DType::kFloat32 &&
+            problem.weight_scale.step != 0 && !problem.bias.present && !problem.quant_scale.present;
   return p;
 }
 

@@ -234,6 +234,21 @@ inline SwigluProblem SmallSwiglu(DType x_dtype, Format format, Rng& rng) {
   return RandomSwiglu(x_dtype, format, lead, h, OneIn(rng, 2), rng);
 }
 
+// Mode 0 and dynamic, with weights alone.
+inline void MakePlain(SwigluProblem& p, Rng& rng, int64_t parameter_rows = 1) {
+  p.weight = TestTensor(DType::kFloat32, {parameter_rows, p.x.shape().back()}, rng);
+  FillTable(*p.weight, 0.01f, rng);
+  p.bias.reset();
+  p.quant_scale.reset();
+  p.quant_offset.reset();
+  p.groups.reset();
+  DequantSwigluQuantArgs attributes;
+  attributes.dst_type = p.attributes.dst_type;
+  attributes.activate_left = p.attributes.activate_left;
+  attributes.quant_mode = ScaleSource::kDynamic;
+  p.attributes = attributes;
+}
+
 }  // namespace kvant::testing
 
 #endif  // KVANT_OPS_DEQUANT_SWIGLU_QUANT_PROBLEM_TEST_UTIL_H_

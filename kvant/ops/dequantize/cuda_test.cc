@@ -16,7 +16,7 @@ class DequantizeCuda : public CudaTest {};
 
 TEST_F(DequantizeCuda, AnyProblem) {
   Rng rng(142);
-  const size_t rounds = LongTests() ? 200000 : 3000;
+  const auto rounds = static_cast<size_t>(CudaRounds(3000, 200000));
   for (size_t round = 0; round < rounds; ++round) {
     const Shape shape = RandomShape(rng, Uniform(rng, 1, 6), OneIn(rng, 50) ? 30000 : 2000);
     DequantizeProblem p(kFormats[round % 5], kFloats[round / 5 % 3], shape, OneIn(rng, 2), rng);

@@ -16,7 +16,7 @@ class DequantizeGatherCuda : public CudaTest {};
 
 TEST_F(DequantizeGatherCuda, AnyProblem) {
   Rng rng(143);
-  const int rounds = LongTests() ? 100000 : 2000;
+  const int rounds = CudaRounds(2000, 100000);
   for (int round = 0; round < rounds; ++round) {
     GatherProblem p = RandomGather(rng);
     const std::vector<uint8_t> expected = p.Expected();

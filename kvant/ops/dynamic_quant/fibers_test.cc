@@ -66,7 +66,7 @@ TEST(DynamicQuantFibers, EveryTeam) {
     }
   }
   EXPECT_EQ(faults.taken, 0u);
-  for (const RowVariant v : {RowVariant::kWide, RowVariant::kDeep, RowVariant::kShort}) {
+  for (const RowVariant v : {RowVariant::kWide, RowVariant::kThree, RowVariant::kDeep, RowVariant::kShort}) {
     EXPECT_NE(std::find(queue.variants.begin(), queue.variants.end(), v), queue.variants.end());
   }
 }

@@ -33,7 +33,7 @@ Status RunOnDevice(FusedProblem& p) {
 TEST_F(FusedCuda, AnyProblem) {
   Rng rng(121);
   const std::vector<DType> tables = {DType::kFloat32, DType::kFloat16, DType::kBFloat16};
-  const int rounds = LongTests() ? 200000 : 3000;
+  const int rounds = CudaRounds(3000, 200000);
   for (int i = 0; i < rounds; ++i) {
     FusedProblem p = RandomFused(rng, tables[static_cast<size_t>(i) % 3]);
     ASSERT_TRUE(DynamicQuantUpdateScatter(p.Args()).ok());

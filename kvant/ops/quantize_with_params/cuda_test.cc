@@ -17,7 +17,7 @@ class PartsCuda : public CudaTest {};
 
 TEST_F(PartsCuda, AnyProblem) {
   Rng rng(161);
-  const int rounds = LongTests() ? 100000 : 1500;
+  const int rounds = CudaRounds(1500, 100000);
   for (int i = 0; i < rounds; ++i) {
     RowwiseProblem p = RandomProblem(rng, kFormats[i % 5], kFloats[i / 5 % 3],
                                      RandomShape(rng, Uniform(rng, 1, 5), OneIn(rng, 3) ? 20000 : 2000), OneIn(rng, 2));
