@@ -40,7 +40,8 @@ double LargestX(const Plan& plan, const Ranges& r, const Made& made) {
 bool FlushIsHarmless(const Plan& plan, const Ranges& r, const Made& made, float scale) {
   if (!plan.attributes_allow_flush) return false;
   if (plan.x_dtype == DType::kInt32) {
-    // No dequantized element is subnormal, with or without its bias.
+    // No product with a weight is subnormal, and no dequantized element, with or without its bias.
+    if (!AtLeastOrZero(r.weight, 0x1p-126)) return false;
     const double row_scale = std::fabs(static_cast<double>(made.row_scale));
     if (row_scale != 0 && r.weight.least != INT32_MAX && !(Value(r.weight.least) * row_scale >= 0x1p-125)) return false;
     if (!AtLeastOrZero(r.bias, 0x1p-100)) return false;

@@ -190,6 +190,17 @@ inline SwigluProblem RandomSwiglu(DType x_dtype, Format format, const Shape& lea
           TestTensor(DType::kFloat32, OneIn(rng, 2) ? lead : Shape{rows, 1}, layout(Layout::kStridedInput), rng);
       FillTable(*p.activation, 1, rng);
     }
+    if (p.weight && p.activation && OneIn(rng, 6)) {
+      // Products with weights around the smallest normal number, which the activation scales make ordinary again.
+      const auto fill = [&](TestTensor& t, int least, int most) {
+        t.ForEach([&](int64_t i, uint8_t*) {
+          t.SetFloat(i, std::ldexp(1 + std::fabs(Moderate(rng)), static_cast<int>(Uniform(rng, least, most))));
+        });
+        t.Keep();
+      };
+      fill(*p.weight, OneIn(rng, 2) ? -149 : -128, -120);
+      fill(*p.activation, 90, 126);
+    }
     const int bias = static_cast<int>(Uniform(rng, 0, 3));
     if (bias == 1) {
       p.bias = table(DType::kInt32, 2 * h);
