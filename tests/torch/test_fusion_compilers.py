@@ -175,6 +175,7 @@ HARMLESS = (
     test_fusion_memory.caches_of_two,
     test_fusion_memory.an_operator_writes_between,
     test_fusion_memory.smooth_changed_between,
+    test_fusion_memory.rows_renormalised_between,
     test_fusion_memory.static_rows_changed,
 )
 

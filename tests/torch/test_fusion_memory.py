@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 
 import kvant
+from kvant import fusion
+from support import assert_same
+from test_fusion import tensors
 from test_fusion_guards import assert_left_alone, write
 
 pytestmark = pytest.mark.usefixtures("fresh")
@@ -136,6 +139,23 @@ def static_scale_in_the_cache(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Ten
     write(c, i, kvant.quantize(x, c.view(torch.float32)[0, 0, 0, :1]))
 
 
+def rows_renormalised_between(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """max_norm changes the rows that are looked up."""
+    rows = x.view(-1, 16)
+    y, scale = kvant.dynamic_quant(x, symmetric=True)
+    write(c, i, y)
+    torch.nn.functional.embedding_bag(torch.tensor([[0, 1]]), rows, max_norm=0.01)
+    write(s, i, scale)
+
+
+def statistics_updated_between(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    smooth = o.view(-1)[:16]
+    y, scale = kvant.dynamic_quant(x, symmetric=True, smooth_scales=smooth)
+    write(c, i, y)
+    torch.native_batch_norm(x.view(-1, 16), None, None, smooth, o.view(-1)[16:32], True, 0.1, 1e-5)
+    write(s, i, scale)
+
+
 REASONS: dict[Callable[..., Any], str] = {
     same_table: r"may share memory",
     halves_of_one_table: r"may share memory",
@@ -153,9 +173,44 @@ REASONS: dict[Callable[..., Any], str] = {
     smooth_changed_between: r"written in between, at .*o\[0, 0, 0\] = 3",
     static_rows_changed: r"written in between, at .*x.zero_",
     static_scale_in_the_cache: r"may share memory",
+    rows_renormalised_between: r"written in between, at .*embedding_bag",
+    statistics_updated_between: r"written in between, at .*native_batch_norm",
 }
 
 
 @pytest.mark.parametrize(("run", "reason"), REASONS.items(), ids=lambda v: getattr(v, "__name__", ""))
 def test_left_alone(run: Callable[..., Any], reason: str) -> None:
     assert_left_alone(run, reason)
+
+
+def halves_of_caches(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """As keys and values of one tensor, both quantized before the first is written."""
+    first, first_scale = kvant.dynamic_quant(x[:2], symmetric=True)
+    second, second_scale = kvant.dynamic_quant(-x[:2], symmetric=True)
+    write(c[:2], i[:2], first)
+    write(s[:2], i[:2], first_scale)
+    write(c[2:], i[:2], second)
+    write(s[2:], i[:2], second_scale)
+
+
+def interleaved_tables(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
+    """A scale and its offset are neighbours."""
+    table = o.view(2, 2, 5, 2)
+    y, scale, offset = kvant.dynamic_quant(x[:2])
+    write(c[:2], i[:2], y)
+    write(table[..., 0], i[:2], scale)
+    write(table[..., 1], i[:2], offset)
+
+
+@pytest.mark.parametrize(
+    ("run", "count", "dynamic"),
+    [(halves_of_caches, 2, False), (halves_of_caches, 2, True), (interleaved_tables, 1, False)],
+)
+def test_parts_that_do_not_meet(run: Callable[..., Any], count: int, dynamic: bool) -> None:
+    expected, got = tensors(), tensors()
+    run(*expected)
+    torch.compile(run, backend="kvant", options={"backend": "eager"}, fullgraph=True, dynamic=dynamic)(*got)
+    assert_same(got, expected)
+    report = fusion.report()
+    assert [entry.fused for entry in report.fused] == ["dynamic_quant_update_scatter_"] * count, str(report)
+    assert report.left == []

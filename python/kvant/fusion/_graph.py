@@ -1,6 +1,7 @@
 """What nodes of FX graphs are, compute, write and share memory with, however they are spelled."""
 
 import inspect
+import math
 import operator
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -126,13 +127,20 @@ _IN_PLACE = {
     operator.imod, operator.ipow, operator.iand, operator.ior, operator.ixor, operator.ilshift, operator.irshift,
     operator.imatmul,
 }  # fmt: skip
-_STATEFUL = ("batch_norm", "instance_norm", "embedding", "set_grad_enabled")
+# In names of functions that write to arguments, and of operators that do so though their schemas do not say it: running
+# statistics, and rows that are longer than max_norm.
+_STATEFUL_FUNCTIONS = ("batch_norm", "instance_norm", "embedding", "moving_avg", "set_grad_enabled")
+_STATEFUL_OPERATORS = ("batch_norm", "instance_norm")
+
+
+def _holds(name: str, parts: tuple[str, ...]) -> bool:
+    return any(part in name for part in parts)
 
 
 def _may_be_in_place(node: Node) -> bool:
     """Of a function that is not an operator of a library."""
     name = name_of(node)
-    if not _of_torch(node.target) or name.endswith("_") or name in _STATEFUL:
+    if not _of_torch(node.target) or name.endswith("_") or _holds(name, _STATEFUL_FUNCTIONS):
         return True
     if node.kwargs.get("out") is not None or node.kwargs.get("inplace"):
         return True
@@ -157,6 +165,8 @@ def written(node: Node) -> list[Node]:
         op = overload(node.target)
         assert op is not None
         writes = [a.name for a in op._schema.arguments if a.alias_info is not None and a.alias_info.is_write]
+        if not writes and _holds(name_of(node), _STATEFUL_OPERATORS) and call.args.get("training") is not False:
+            return inputs
         return [n for name in writes for n in nodes_in(call.args[name])]
     if node.target in _IN_PLACE:
         return inputs[:1]
@@ -180,10 +190,29 @@ def root(node: Node) -> Node:
 
 
 def may_alias(a: Node, b: Node) -> bool:
-    """Views of one value, or of memory that the fake tensors share."""
-    if root(a) is root(b):
+    """Views of one value that are not parts of it that never meet, or of memory that the fake tensors share: inputs that
+    do may meet in another call."""
+    shared = _share_storage(a, b)
+    return shared if root(a) is not root(b) else not (shared and _apart(tensor(a), tensor(b)))
+
+
+def _apart(a: Any, b: Any) -> bool:
+    """Of views of one tensor: one ends before the other begins, or they are interleaved, as t[..., 0] and t[..., 1]
+    are."""
+    if a.dtype.itemsize != b.dtype.itemsize:
+        return False
+    if any(statically_known_true(_end(s) <= t.storage_offset()) for s, t in ((a, b), (b, a))):
         return True
-    return _share_storage(a, b)
+    steps = [stride for t in (a, b) for size, stride in zip(t.shape, t.stride(), strict=True) if size != 1]
+    distance = a.storage_offset() - b.storage_offset()
+    if not all(isinstance(number, int) for number in (*steps, distance)):
+        return False
+    step = math.gcd(*steps)
+    return bool(distance != 0 if step == 0 else distance % step != 0)
+
+
+def _end(t: Tensor) -> Any:
+    return t.storage_offset() + sum((size - 1) * stride for size, stride in zip(t.shape, t.stride(), strict=True)) + 1
 
 
 def _share_storage(a: Any, b: Any) -> bool:
