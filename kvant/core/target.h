@@ -34,7 +34,8 @@ std::string_view Name(Target target);
 std::span<const Target> SupportedTargets();
 
 // The target in use: the best one, or the one that the environment variable KVANT_TARGET names. If that variable names
-// something this build or CPU does not have, every operator that computes fails with kUnavailable and says so.
+// something this build or CPU does not have, every operator that has code for SIMD targets fails with kUnavailable and
+// says so. Those with one form for all run anyway: params_from_minmax, params_from_amax, scatter_update, group_counts.
 Status ActiveTarget(Target* target);
 
 // Chooses a target for all later calls of the process, by name ("avx2", "scalar", ...); "auto" undoes it.

@@ -59,6 +59,8 @@ class ConstTensorView {
       rank_ = kMismatched;
       std::fill_n(shape_, kMaxRank, 0);
       std::fill_n(strides_, kMaxRank, 0);
+      shape_[0] = static_cast<int64_t>(shape.size());
+      strides_[0] = static_cast<int64_t>(strides.size());
       return;
     }
     CopyExtents(rank_, shape.data(), shape_);
@@ -99,7 +101,7 @@ class ConstTensorView {
   Device device() const { return device_; }
   void set_device(Device device) { device_ = device; }
   // -1 for an absent argument. Above kMaxRank the extents are cut off: operators refuse such a view. kMismatched, which
-  // is above it, where there were not as many strides as extents.
+  // is above it, where there were not as many strides as extents; shape(0) and stride(0) are how many then.
   int rank() const { return rank_; }
   static constexpr int kMismatched = std::numeric_limits<int>::max();
   // Negative d counts from the end.

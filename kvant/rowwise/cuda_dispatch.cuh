@@ -15,17 +15,13 @@ namespace kvant::cuda {
 template <class Function>
 decltype(auto) VisitFormat(Format format, Function&& f) {
   switch (format) {
-    case Format::kInt8:
-      return f(std::integral_constant<Format, Format::kInt8>{});
-    case Format::kInt4:
-      return f(std::integral_constant<Format, Format::kInt4>{});
-    case Format::kFloat8E4M3FN:
-      return f(std::integral_constant<Format, Format::kFloat8E4M3FN>{});
-    case Format::kFloat8E5M2:
-      return f(std::integral_constant<Format, Format::kFloat8E5M2>{});
-    default:
-      return f(std::integral_constant<Format, Format::kHiFloat8>{});
+#define KVANT_ROW(id, ...) \
+  case Format::id:         \
+    return f(std::integral_constant<Format, Format::id>{});
+    KVANT_FORMAT_LIST(KVANT_ROW)
+#undef KVANT_ROW
   }
+  __builtin_unreachable();  // rules have refused any other
 }
 
 template <class In, Format kFormat, bool kAsymmetric, class Launch>

@@ -13,7 +13,8 @@ namespace {
 
 Status CheckRank(std::string_view op, NamedTensor t) {
   if (t.tensor.rank() == ConstTensorView::kMismatched) {
-    return Status::InvalidValue(fmt::format("{}: {} has another number of strides than of dimensions", op, t.name));
+    return Status::InvalidValue(
+        fmt::format("{}: {} has {} dimensions, but {} strides", op, t.name, t.tensor.shape(0), t.tensor.stride(0)));
   }
   if (t.tensor.rank() > kMaxRank) {
     return Status::InvalidValue(
@@ -209,13 +210,16 @@ Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec) {
   return {};
 }
 
+Status CheckStorage(std::string_view op, NamedTensor t, Format format) {
+  if (StorageAllowed(format, t.tensor.dtype())) return {};
+  return Status::InvalidType(fmt::format("{}: {} is {}, but codes of {} are stored as {}", op, t.name,
+                                         Name(t.tensor.dtype()), Name(format), StorageNames(format)));
+}
+
 Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView& x, Format format) {
   KVANT_RETURN_IF_ERROR(CheckPresent(op, codes));
+  KVANT_RETURN_IF_ERROR(CheckStorage(op, codes, format));
   const DType storage = codes.tensor.dtype();
-  if (!StorageAllowed(format, storage)) {
-    return Status::InvalidType(fmt::format("{}: {} is {}, but codes of {} are stored as {}", op, codes.name,
-                                           Name(storage), Name(format), Name(StorageType(format))));
-  }
   const int64_t per_element = CodesPerElement(format, storage);
   if (x.shape(-1) % per_element != 0) {
     return Status::InvalidValue(fmt::format("{}: x.shape[-1] is {}, but {} holds {} codes of {} in an element", op,

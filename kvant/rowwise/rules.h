@@ -72,6 +72,8 @@ inline Status CheckPresent(std::string_view op, NamedTensor t) {
 }
 // A tensor of exactly this dtype and shape.
 Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec);
+// Codes of `format` may live in elements of t's dtype.
+Status CheckStorage(std::string_view op, NamedTensor t, Format format);
 // Codes: shape and storage as CodeSpec says for one of the storages the format allows, packed dimension contiguous.
 Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView& x, Format format);
 // All tensors are on one device. Absent ones are skipped.

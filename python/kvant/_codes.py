@@ -63,15 +63,15 @@ _DTYPES: dict[object, int] = {torch.float16: 5, torch.float32: 6, torch.bfloat16
 DTYPE_OF_NUMBER = {number: dtype for dtype, number in _DTYPES.items() if isinstance(dtype, torch.dtype)}
 
 
-def _unknown(table: dict[object, int], name: str, value: object) -> NoReturn:
+def _unknown(op: str, table: dict[object, int], name: str, value: object) -> NoReturn:
     known = ", ".join(repr(key) for key in table)
-    raise ValueError(f"{name} is {value!r}, expected one of {known}")
+    raise ValueError(f"{op}: {name} is {value!r}, expected one of {known}")
 
 
 # Each function looks up by itself: one in between took 0.1 us of every call, twice.
-def format_code(dst_type: Format) -> int:
+def format_code(op: str, dst_type: Format) -> int:
     number = _FORMATS.get(dst_type)
-    return _unknown(_FORMATS, "dst_type", dst_type) if number is None else number
+    return _unknown(op, _FORMATS, "dst_type", dst_type) if number is None else number
 
 
 def npu_format(dst_type: int | torch.dtype | None) -> int | None:
@@ -82,9 +82,9 @@ def npu_format(dst_type: int | torch.dtype | None) -> int | None:
     return None if isinstance(dst_type, bool) else _NPU_FORMATS.get(dst_type)
 
 
-def npu_format_code(dst_type: int | torch.dtype | None, name: str = "dst_type") -> int:
+def npu_format_code(op: str, dst_type: int | torch.dtype | None, name: str = "dst_type") -> int:
     number = npu_format(dst_type)
-    return _unknown(_NPU_FORMATS, name, dst_type) if number is None else number
+    return _unknown(op, _NPU_FORMATS, name, dst_type) if number is None else number
 
 
 def format_of_cache(op: str, self: torch.Tensor, hifloat8: str) -> torch.dtype:
@@ -98,29 +98,29 @@ def format_of_cache(op: str, self: torch.Tensor, hifloat8: str) -> torch.dtype:
     raise TypeError(f"{op}: self is {dtype}, expected int8, float8_e4m3fn, float8_e5m2, or uint8 for hifloat8")
 
 
-def quant_mode_code(quant_mode: QuantMode) -> int:
+def quant_mode_code(op: str, quant_mode: QuantMode) -> int:
     number = _QUANT_MODES.get(quant_mode)
-    return _unknown(_QUANT_MODES, "quant_mode", quant_mode) if number is None else number
+    return _unknown(op, _QUANT_MODES, "quant_mode", quant_mode) if number is None else number
 
 
-def round_mode_code(round_mode: RoundMode) -> int:
+def round_mode_code(op: str, round_mode: RoundMode) -> int:
     number = _ROUND_MODES.get(round_mode)
-    return _unknown(_ROUND_MODES, "round_mode", round_mode) if number is None else number
+    return _unknown(op, _ROUND_MODES, "round_mode", round_mode) if number is None else number
 
 
-def index_mode_code(index_mode: IndexMode) -> int:
+def index_mode_code(op: str, index_mode: IndexMode) -> int:
     number = _INDEX_MODES.get(index_mode)
-    return _unknown(_INDEX_MODES, "index_mode", index_mode) if number is None else number
+    return _unknown(op, _INDEX_MODES, "index_mode", index_mode) if number is None else number
 
 
-def index_policy_code(index_policy: IndexPolicy) -> int:
+def index_policy_code(op: str, index_policy: IndexPolicy) -> int:
     number = _INDEX_POLICIES.get(index_policy)
-    return _unknown(_INDEX_POLICIES, "index_policy", index_policy) if number is None else number
+    return _unknown(op, _INDEX_POLICIES, "index_policy", index_policy) if number is None else number
 
 
-def scale_source_code(quant_mode: ScaleSource) -> int:
+def scale_source_code(op: str, quant_mode: ScaleSource) -> int:
     number = _SCALE_SOURCES.get(quant_mode)
-    return _unknown(_SCALE_SOURCES, "quant_mode", quant_mode) if number is None else number
+    return _unknown(op, _SCALE_SOURCES, "quant_mode", quant_mode) if number is None else number
 
 
 def check_reduce(op: str, reduce: str) -> None:
@@ -128,8 +128,8 @@ def check_reduce(op: str, reduce: str) -> None:
         raise ValueError(f"{op}: reduce is {reduce!r}, expected 'update'")
 
 
-def dtype_code(dtype: torch.dtype) -> int:
+def dtype_code(op: str, dtype: torch.dtype) -> int:
     number = _DTYPES.get(dtype)
     if number is None:
-        raise TypeError(f"dtype is {dtype}, expected torch.float32, torch.float16 or torch.bfloat16")
+        raise TypeError(f"{op}: dtype is {dtype}, expected torch.float32, torch.float16 or torch.bfloat16")
     return number

@@ -55,13 +55,13 @@ def dequantize(
     >>> kvant.dequantize(y, scale, offset, dst_type="int4")
     tensor([[-1.0000,  0.0000,  0.6000,  2.0000]])
     """
-    code = format_code(dst_type)
-    mode = quant_mode_code(quant_mode)
+    code = format_code("dequantize", dst_type)
+    mode = quant_mode_code("dequantize", quant_mode)
     if out is not None:
         numbers = (code, mode, group_size, negate_offset)
         call(_ops.dequantize_out.default, y, scale, offset, out, *numbers, names=_OUT, writes=(out,))
         return out
-    number = dtype_code(dtype)
+    number = dtype_code("dequantize", dtype)
     x: Tensor = call(_ops.dequantize.default, y, scale, offset, code, mode, group_size, number, negate_offset)
     return x
 
@@ -113,15 +113,17 @@ def dequantize_gather(
     ...                         index_mode="batch")
     tensor([[[2.0000, 2.5000]]])
     """
-    code = format_code(dst_type)
-    mode = index_mode_code(index_mode)
-    policy = index_policy_code(index_policy)
+    code = format_code("dequantize_gather", dst_type)
+    mode = index_mode_code("dequantize_gather", index_mode)
+    policy = index_policy_code("dequantize_gather", index_policy)
     tables = (var, var_scale, var_offset, indices)
     numbers = (code, axis, length, group_size, mode, policy)
     if out is not None:
         call(_ops.dequantize_gather_out.default, *tables, out, *numbers, negate_offset, names=_OUT, writes=(out,))
         return out
-    x: Tensor = call(_ops.dequantize_gather.default, *tables, *numbers, dtype_code(dtype), negate_offset)
+    x: Tensor = call(
+        _ops.dequantize_gather.default, *tables, *numbers, dtype_code("dequantize_gather", dtype), negate_offset
+    )
     return x
 
 

@@ -105,8 +105,8 @@ def dynamic_quant(
     >>> scale
     tensor([0.0157])
     """
-    code = format_code(dst_type)
-    mode = quant_mode_code(quant_mode)
+    code = format_code("dynamic_quant", dst_type)
+    mode = quant_mode_code("dynamic_quant", quant_mode)
     if out is not None:
         into = results("dynamic_quant", out, ("y", "scale") if symmetric else ("y", "scale", "offset"))
         offset = None if symmetric else into[2]

@@ -119,11 +119,11 @@ def dynamic_quant_update_scatter_(
     other = (None, None, None, None) if second is None else second
     written = (var, var_scale, var_offset) if second is None else (var, var_scale, var_offset, *second[:3])
     numbers = (
-        format_code(dst_type),
+        format_code("dynamic_quant_update_scatter_", dst_type),
         axis,
         group_size,
-        index_mode_code(index_mode),
-        index_policy_code(index_policy),
+        index_mode_code("dynamic_quant_update_scatter_", index_mode),
+        index_policy_code("dynamic_quant_update_scatter_", index_policy),
     )
     inputs = (var, var_scale, var_offset, indices, updates, smooth_scales, *other)
     call(_in_place, *inputs, *numbers, negate_offset, writes=[t for t in written if t is not None])

@@ -29,7 +29,7 @@ def row_minmax(
     >>> kvant.row_minmax(torch.tensor([[-1.0, 0.5], [3.0, 2.0]]))
     (tensor([-1.,  2.]), tensor([0.5000, 3.0000]))
     """
-    mode = quant_mode_code(quant_mode)
+    mode = quant_mode_code("row_minmax", quant_mode)
     if out is not None:
         low, high = results("row_minmax", out, ("min", "max"))
         inputs = (x, smooth_scales, group_index)
@@ -57,7 +57,7 @@ def row_amax(
     >>> kvant.row_amax(torch.tensor([[-1.0, 0.5], [3.0, 2.0]]))
     tensor([1., 3.])
     """
-    mode = quant_mode_code(quant_mode)
+    mode = quant_mode_code("row_amax", quant_mode)
     if out is not None:
         call(_ops.row_amax_out.default, x, smooth_scales, group_index, out, mode, group_size, writes=(out,))
         return out
@@ -82,7 +82,7 @@ def params_from_minmax(
     >>> kvant.params_from_minmax(torch.tensor([-1.0]), torch.tensor([1.55]))
     (tensor([0.0100]), tensor([-28.]))
     """
-    code = format_code(dst_type)
+    code = format_code("params_from_minmax", dst_type)
     if out is not None:
         scale, offset = results("params_from_minmax", out, ("scale", "offset"))
         call(_ops.params_from_minmax_out.default, min, max, scale, offset, code, dst_type_max, writes=(scale, offset))
@@ -102,7 +102,7 @@ def params_from_amax(
     >>> kvant.params_from_amax(torch.tensor([254.0]))
     tensor([2.])
     """
-    code = format_code(dst_type)
+    code = format_code("params_from_amax", dst_type)
     if out is not None:
         call(_ops.params_from_amax_out.default, amax, out, code, dst_type_max, writes=(out,))
         return out
@@ -131,8 +131,8 @@ def quantize_with_params(
     >>> kvant.quantize_with_params(torch.tensor([[1.0, -2.0]]), torch.tensor([0.5]))
     tensor([[ 2, -4]], dtype=torch.int8)
     """
-    code = format_code(dst_type)
-    mode = quant_mode_code(quant_mode)
+    code = format_code("quantize_with_params", dst_type)
+    mode = quant_mode_code("quantize_with_params", quant_mode)
     if out is not None:
         into = _ops.quantize_with_params_out.default
         call(into, x, scale, offset, smooth_scales, group_index, out, code, mode, group_size, writes=(out,))

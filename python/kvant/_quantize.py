@@ -46,8 +46,8 @@ def quantize(
     >>> kvant.quantize(torch.tensor([[1.0, 2.0, 300.0]]), torch.tensor([0.5]), torch.tensor([10.0]))
     tensor([[ 12,  14, 127]], dtype=torch.int8)
     """
-    code = format_code(dst_type)
-    rounding = round_mode_code(round_mode)
+    code = format_code("quantize", dst_type)
+    rounding = round_mode_code("quantize", round_mode)
     if out is not None:
         numbers = (code, axis, rounding, reciprocal_scale)
         call(_into, x, quant_scales, quant_zero_points, out, *numbers, writes=(out,))

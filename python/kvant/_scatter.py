@@ -53,8 +53,8 @@ def scatter_update(
              [1., 1.],
              [0., 0.]]])
     """
-    mode = index_mode_code(index_mode)
-    out: Tensor = call(_update, self, indices, updates, axis, mode, index_policy_code(index_policy))
+    mode = index_mode_code("scatter_update", index_mode)
+    out: Tensor = call(_update, self, indices, updates, axis, mode, index_policy_code("scatter_update", index_policy))
     return out
 
 
@@ -96,13 +96,22 @@ def scatter_update_(
             [[0., 0.],
              [1., 1.]]])
     """
-    mode = index_mode_code(index_mode)
-    call(_update_in_place, self, indices, updates, axis, mode, index_policy_code(index_policy), writes=(self,))
+    mode = index_mode_code("scatter_update_", index_mode)
+    call(
+        _update_in_place,
+        self,
+        indices,
+        updates,
+        axis,
+        mode,
+        index_policy_code("scatter_update_", index_policy),
+        writes=(self,),
+    )
     return self
 
 
 def _code_of(op: str, self: Tensor, dst_type: Format | None) -> int:
-    return format_code(format_of_cache(op, self, "'hifloat8'") if dst_type is None else dst_type)
+    return format_code(op, format_of_cache(op, self, "'hifloat8'") if dst_type is None else dst_type)
 
 
 def quant_scatter(
@@ -131,9 +140,9 @@ def quant_scatter(
     """
     check_reduce("quant_scatter", reduce)
     code = _code_of("quant_scatter", self, dst_type)
-    rounding = round_mode_code(round_mode)
-    mode = index_mode_code(index_mode)
-    policy = index_policy_code(index_policy)
+    rounding = round_mode_code("quant_scatter", round_mode)
+    mode = index_mode_code("quant_scatter", index_mode)
+    policy = index_policy_code("quant_scatter", index_policy)
     numbers = (code, axis, quant_axis, rounding, mode, policy)
     out: Tensor = call(_quant, self, indices, updates, quant_scales, quant_zero_points, *numbers, reciprocal_scale)
     return out
@@ -184,9 +193,9 @@ def quant_scatter_(
     """
     check_reduce("quant_scatter_", reduce)
     code = _code_of("quant_scatter_", self, dst_type)
-    rounding = round_mode_code(round_mode)
-    mode = index_mode_code(index_mode)
-    policy = index_policy_code(index_policy)
+    rounding = round_mode_code("quant_scatter_", round_mode)
+    mode = index_mode_code("quant_scatter_", index_mode)
+    policy = index_policy_code("quant_scatter_", index_policy)
     numbers = (code, axis, quant_axis, rounding, mode, policy)
     inputs = (self, indices, updates, quant_scales, quant_zero_points)
     call(_quant_in_place, *inputs, *numbers, reciprocal_scale, writes=(self,))

@@ -72,7 +72,11 @@ def dequant_swiglu_quant(
     tensor([[  5, 127]], dtype=torch.int8)
     """
     inputs = (x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index)
-    numbers = (scale_source_code(quant_mode), format_code(dst_type), swiglu_mode)
+    numbers = (
+        scale_source_code("dequant_swiglu_quant", quant_mode),
+        format_code("dequant_swiglu_quant", dst_type),
+        swiglu_mode,
+    )
     attributes = (clamp_limit, glu_alpha, glu_bias, activate_left)
     if out is not None:
         y, scale = results("dequant_swiglu_quant", out, ("y", "scale"))

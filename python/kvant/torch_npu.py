@@ -89,7 +89,12 @@ def npu_dynamic_quant(
     """(y, scale) of symmetric dynamic quantization: `kvant.dynamic_quant` with symmetric=True."""
     check_tensor("npu_dynamic_quant", "input", input)
     op = _ops.dynamic_quant_symmetric.default
-    numbers = (npu_format_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
+    numbers = (
+        npu_format_code("npu_dynamic_quant", dst_type),
+        quant_mode_code("npu_dynamic_quant", quant_mode),
+        0,
+        dst_type_max,
+    )
     names = {"dynamic_quant": "npu_dynamic_quant", "x": "input"}
     y, scale = call(op, input, smooth_scales, group_index, *numbers, names=names)
     return y, scale
@@ -107,7 +112,12 @@ def npu_dynamic_quant_asymmetric(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """(y, scale, offset) of asymmetric dynamic quantization: `kvant.dynamic_quant`."""
     op = _ops.dynamic_quant.default
-    numbers = (npu_format_code(dst_type), quant_mode_code(quant_mode), 0, dst_type_max)
+    numbers = (
+        npu_format_code("npu_dynamic_quant_asymmetric", dst_type),
+        quant_mode_code("npu_dynamic_quant_asymmetric", quant_mode),
+        0,
+        dst_type_max,
+    )
     names = {"dynamic_quant": "npu_dynamic_quant_asymmetric"}
     y, scale, offset = call(op, x, smooth_scales, group_index, *numbers, names=names)
     return y, scale, offset
@@ -134,9 +144,9 @@ def _quant_scatter_places(
 ) -> tuple[Tensor, tuple[int, ...]]:
     """Indices, and the numbers of the operator."""
     check_reduce(op, reduce)
-    code = npu_format_code(format_of_cache(op, self, "290") if dst_type is None else dst_type)
+    code = npu_format_code(op, format_of_cache(op, self, "290") if dst_type is None else dst_type)
     places, mode = _places(op, indices)
-    return places, (code, axis, quant_axis, round_mode_code(round_mode or "rint"), mode)
+    return places, (code, axis, quant_axis, round_mode_code(op, round_mode or "rint"), mode)
 
 
 @also(input="self")
@@ -210,7 +220,7 @@ def npu_quantize(
     """cast(self / scales + zero_points), without div_mode cast(self * scales + zero_points): `kvant.quantize`."""
     if dtype is None:
         raise TypeError("npu_quantize: dtype is None, expected the dtype or number of a format, as torch.int8")
-    code = npu_format_code(dtype, "dtype")
+    code = npu_format_code("npu_quantize", dtype, "dtype")
     names = {"x": "self", "quant_scales": "scales", "quant_zero_points": "zero_points"}
     y: Tensor = call(_ops.quantize.default, self, scales, zero_points, code, axis, 0, not div_mode, names=names)
     return y
@@ -249,7 +259,15 @@ def npu_dequant_swiglu_quant(
             text = f"activate_dim is {activate_dim}, expected -1, the last dimension"
             raise ValueError(f"npu_dequant_swiglu_quant: {text}")
     inputs = (x, weight_scale, activation_scale, bias, quant_scale, quant_offset, group_index)
-    numbers = (quant_mode, npu_format_code(dst_type), swiglu_mode, clamp_limit, glu_alpha, glu_bias, activate_left)
+    numbers = (
+        quant_mode,
+        npu_format_code("npu_dequant_swiglu_quant", dst_type),
+        swiglu_mode,
+        clamp_limit,
+        glu_alpha,
+        glu_bias,
+        activate_left,
+    )
     y, scale = call(_ops.dequant_swiglu_quant.default, *inputs, *numbers)
     return y, scale
 

@@ -12,7 +12,7 @@ from kvant import _codes
 from support import FLOATS, FORMATS, rows_apart, strided
 
 ops = torch.ops.kvant
-CODE: dict[str, int] = {name: _codes.format_code(name) for name in FORMATS}  # type: ignore[arg-type]
+CODE: dict[str, int] = {name: _codes.format_code("test", name) for name in FORMATS}  # type: ignore[arg-type]
 INTEGERS = ("int8", "int4")
 MODES = {"batch": 0, "pair": 1, "slot": 2}
 

@@ -40,7 +40,7 @@ def test_numbers_of_formats_are_those_of_the_core() -> None:
     rows = [line.split("(")[1].split(")")[0].split(", ") for line in text.splitlines() if line.startswith("  X(")]
     assert len(rows) == 5
     for _, name, _, _, npu, _ in rows:
-        code = _codes.format_code(name.strip('"'))  # type: ignore[arg-type]
+        code = _codes.format_code("test", name.strip('"'))  # type: ignore[arg-type]
         assert code == (_codes.INT4_BYTES if int(npu) == _codes.INT4_WORDS else int(npu))
 
 

@@ -69,6 +69,7 @@ Status InferDequantSwigluQuant(const DequantSwigluQuantArgs& args, TensorSpec* y
 //                  with kDynamic, attributes of the clamped modes that are not finite, not positive (clamp_limit) or
 //                  given for kSwish, a tensor of another shape, a result that overlaps itself, the other or an input
 //   kOutOfRange    a negative number of rows, more rows in groups than x has, a parameter row that there is not
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 //   kOutOfMemory   no memory for the values of a row
 Status DequantSwigluQuant(const DequantSwigluQuantArgs& args, const ExecOptions& exec = {});
 

@@ -33,6 +33,7 @@ Status InferDequantize(const DequantizeArgs& args, DType dtype, TensorSpec* x);
 //   kInvalidType   a dtype that is not listed above, or one that does not hold codes of dst_type
 //   kInvalidValue  a shape that does not follow from y, a group_size that does not divide H, negate_offset without an
 //                  offset, an x that overlaps itself or an input
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 Status Dequantize(const DequantizeArgs& args, const ExecOptions& exec = {});
 
 }  // namespace kvant

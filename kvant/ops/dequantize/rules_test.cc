@@ -69,8 +69,9 @@ TEST_F(DequantizeRules, Y) {
   InputFails(kType, "y is uint8, but codes of int8 are stored as int8", [](auto& a) {
     a.y = As(a.y, DType::kUInt8, {3, 4});
   });
-  InputFails(kType, "y is int8, but codes of int4 are stored as uint8", [](auto& a) { a.dst_type = Format::kInt4; });
-  InputFails(kType, "y is float8_e5m2, but codes of float8_e4m3fn are stored as float8_e4m3fn", [](auto& a) {
+  InputFails(kType, "y is int8, but codes of int4 are stored as uint8 or int32",
+             [](auto& a) { a.dst_type = Format::kInt4; });
+  InputFails(kType, "y is float8_e5m2, but codes of float8_e4m3fn are stored as float8_e4m3fn or uint8", [](auto& a) {
     a.dst_type = Format::kFloat8E4M3FN;
     a.y = As(a.y, DType::kFloat8E5M2, {3, 4});
   });

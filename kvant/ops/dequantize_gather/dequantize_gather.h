@@ -45,6 +45,7 @@ Status InferDequantizeGather(const DequantizeGatherArgs& args, DType dtype, Tens
 //   kInvalidValue  no index_mode, an illegal axis or length, shapes that do not agree, negate_offset without an offset,
 //                  an x that overlaps itself or an input
 //   kOutOfRange    under kError: an index that is neither legal nor padding; names the first one
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 Status DequantizeGather(const DequantizeGatherArgs& args, const ExecOptions& exec = {});
 
 }  // namespace kvant

@@ -37,10 +37,7 @@ DequantizeGatherArgs Canonical(DequantizeGatherArgs a) {
 
 Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* geometry, TensorSpec* x) {
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {"var", a.var}));
-  if (!StorageAllowed(a.dst_type, a.var.dtype())) {
-    return Status::InvalidType(
-        fmt::format("{}: var is {}, which does not hold {} codes", kOp, Name(a.var.dtype()), Name(a.dst_type)));
-  }
+  KVANT_RETURN_IF_ERROR(CheckStorage(kOp, {"var", a.var}, a.dst_type));
   if (a.length < 1 || (a.index_mode == IndexMode::kSlot && a.length != 1)) {
     return Status::InvalidValue(fmt::format("{}: length is {}, expected {}", kOp, a.length,
                                             a.length < 1 ? "at least 1" : "1 for index_mode slot"));

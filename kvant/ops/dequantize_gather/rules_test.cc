@@ -66,7 +66,8 @@ TEST_F(GatherRules, TheLegalCallAndItsShape) {
 
 TEST_F(GatherRules, Cache) {
   Fails(kValue, "var is missing", [](Args& a) { a.var = {}; });
-  Fails(kType, "var is int8, which does not hold int4 codes", [](Args& a) { a.dst_type = Format::kInt4; });
+  Fails(kType, "var is int8, but codes of int4 are stored as uint8 or int32",
+        [](Args& a) { a.dst_type = Format::kInt4; });
   Fails(kValue, "var_scale has shape [3, 4, 2], expected [3, 4, 2, 4]", [](Args& a) { a.group_size = 2; });
   Fails(kType, "var_offset is float16, expected float32", [](Args& a) {
     a.var_offset = ConstTensorView(a.var_offset.data(), DType::kFloat16, {3, 4, 2});

@@ -53,6 +53,7 @@ struct DynamicQuantUpdateScatterArgs : CacheUpdate {
 //   kInvalidValue  no index_mode, an illegal axis, shapes that do not agree, an odd row for INT4, a group_size that
 //                  does not divide H, tables that overlap themselves, one another or an input
 //   kOutOfRange    under kError: an index that is neither legal nor padding; names the first one
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 // Under kSkip such an update is skipped in all tables. Of two updates of one place the one with the higher i wins.
 Status DynamicQuantUpdateScatter(const DynamicQuantUpdateScatterArgs& args, const ExecOptions& exec = {});
 

@@ -35,10 +35,7 @@ Status CheckTables(const Args& a, const CacheUpdate& c, const Names& names) {
 
 Status CheckCache(const Args& a, const CacheUpdate& c, const Names& names, ScatterGeometry* geometry) {
   KVANT_RETURN_IF_ERROR(CheckPresent(kOp, {names.var, c.var}));
-  if (!StorageAllowed(a.dst_type, c.var.dtype())) {
-    return Status::InvalidType(fmt::format("{}: {} is {}, which does not hold {} codes", kOp, names.var,
-                                           Name(c.var.dtype()), Name(a.dst_type)));
-  }
+  KVANT_RETURN_IF_ERROR(CheckStorage(kOp, {names.var, c.var}, a.dst_type));
   const int64_t packed = CodesPerElement(a.dst_type, c.var.dtype());
   KVANT_RETURN_IF_ERROR(CheckScatter({kOp,
                                       {names.var, c.var},

@@ -67,8 +67,8 @@ TEST_F(UpdateScatterRules, TheLegalCall) {
 TEST_F(UpdateScatterRules, Codes) {
   Fails(kType, "dst_type is float8_e4m3fn, expected int8 or int4", [](Args& a) { a.dst_type = Format::kFloat8E4M3FN; });
   Fails(kValue, "var is missing", [](Args& a) { a.var = {}; });
-  Fails(kType, "var is uint8, which does not hold int8 codes", [](Args& a) { a.dst_type = Format::kInt8; });
-  Fails(kType, "var is float32, which does not hold int4 codes", [](Args& a) {
+  Fails(kType, "var is uint8, but codes of int8 are stored as int8", [](Args& a) { a.dst_type = Format::kInt8; });
+  Fails(kType, "var is float32, but codes of int4 are stored as uint8 or int32", [](Args& a) {
     a.var = As(a.var, DType::kFloat32, {2, 4, 3, 4});
   });
   Fails(kValue, "var.stride(-1) is 2, expected 1: int4 is packed along it", [](Args& a) {

@@ -15,6 +15,7 @@ namespace kvant {
 //   kInvalidType   a dtype that is not listed below
 //   kInvalidValue  no last dimension, an H that does not fill whole elements, another shape on the other side, a packed
 //                  dimension that is not contiguous, a result that overlaps itself or the input
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 struct PackInt4Args {
   ConstTensorView codes;  // int8 [..., H], any strides, values -8..7 (others keep their low four bits)
   TensorView packed;      // uint8 [..., H/2] or int32 [..., H/8], the last dimension contiguous

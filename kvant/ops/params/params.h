@@ -12,8 +12,7 @@ namespace kvant {
 // Both fail, before anything is written, with
 //   kInvalidType   a dtype other than float32
 //   kInvalidValue  shapes that differ, a dst_type_max outside 0..32768 or for another format than HIFLOAT8, results
-//   that
-//                  overlap themselves, one another or a statistic other than as a whole
+//                  that overlap themselves, one another or a statistic other than as a whole
 
 // scale = amax / D. All tensors float32, one shape, any strides; scale may be amax itself.
 struct ParamsFromAmaxArgs {

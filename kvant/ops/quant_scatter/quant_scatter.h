@@ -34,6 +34,7 @@ struct QuantScatterInPlaceArgs {
 //   kInvalidType   a dtype that is not listed above
 //   kInvalidValue  dst_type INT4, another quant_axis, scales or zero points of another size, a round_mode that dst_type
 //                  does not have, a self that overlaps itself or an input
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 Status QuantScatterInPlace(const QuantScatterInPlaceArgs& args, const ExecOptions& exec = {});
 
 // The same into a copy: `self` is left alone, `out` is self with the updates in it.

@@ -23,10 +23,7 @@ Status CheckInputs(std::string_view op, const Args& a, ScatterGeometry* geometry
     return Status::InvalidValue(
         fmt::format("{}: dst_type is int4, expected int8, float8_e4m3fn, float8_e5m2 or hifloat8", op));
   }
-  if (!StorageAllowed(a.dst_type, a.self.dtype())) {
-    return Status::InvalidType(fmt::format("{}: self is {}, but codes of {} are stored as {}", op, Name(a.self.dtype()),
-                                           Name(a.dst_type), Name(StorageType(a.dst_type))));
-  }
+  KVANT_RETURN_IF_ERROR(CheckStorage(op, {"self", a.self}, a.dst_type));
   if (const int last = a.updates.rank() - 1; a.quant_axis != -1 && a.quant_axis != last) {
     return Status::InvalidValue(
         fmt::format("{}: quant_axis is {}, expected -1 or {}, the last dimension of updates", op, a.quant_axis, last));

@@ -133,7 +133,7 @@ TEST_F(QuantScatterRules, Types) {
   });
   Fails(kValue, "dst_type is int4, expected int8, float8_e4m3fn, float8_e5m2 or hifloat8",
         [](auto& a) { a.dst_type = Format::kInt4; });
-  Fails(kType, "self is int8, but codes of float8_e5m2 are stored as float8_e5m2",
+  Fails(kType, "self is int8, but codes of float8_e5m2 are stored as float8_e5m2 or uint8",
         [](auto& a) { a.dst_type = Format::kFloat8E5M2; });
   Fails(kType, "self is uint8, but codes of int8 are stored as int8", [](auto& a) {
     a.self = As(a.self, DType::kUInt8, {4, 6, 8});

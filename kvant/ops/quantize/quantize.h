@@ -28,8 +28,9 @@ Status InferQuantize(const QuantizeArgs& args, TensorSpec* y);
 // Fails, before anything is written, with
 //   kInvalidType   a dtype that is not listed above
 //   kInvalidValue  an axis that x does not have, quant_scales or quant_zero_points of another size, a round_mode that
-//   dst_type does
-//                  not have, an odd H for INT4, a y of another shape, or one that overlaps itself or an input
+//                  dst_type does not have, an odd H for INT4, a y of another shape, or one that overlaps itself or an
+//                  input
+//   kUnavailable   KVANT_TARGET names a target that there is not (core/target.h)
 Status Quantize(const QuantizeArgs& args, const ExecOptions& exec = {});
 
 }  // namespace kvant

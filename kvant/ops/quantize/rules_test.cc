@@ -123,7 +123,7 @@ TEST_F(QuantizeRules, Y) {
   Fails(kType, "y is uint8, but codes of int8 are stored as int8", [](auto& a) {
     a.y = As(a.y, DType::kUInt8, {3, 4});
   });
-  Fails(kType, "y is int8, but codes of float8_e4m3fn are stored as float8_e4m3fn",
+  Fails(kType, "y is int8, but codes of float8_e4m3fn are stored as float8_e4m3fn or uint8",
         [](auto& a) { a.dst_type = Format::kFloat8E4M3FN; });
   Fails(kValue, "y has shape [4, 3], expected [3, 4]", [](auto& a) { a.y = As(a.y, DType::kInt8, {4, 3}); });
   Fails(kValue, "x.shape[-1] is 4, but int32 holds 8 codes of int4 in an element", [](auto& a) {

@@ -190,8 +190,10 @@ def root(node: Node) -> Node:
 
 
 def may_alias(a: Node, b: Node) -> bool:
-    """Views of one value that are not parts of it that never meet, or of memory that the fake tensors share: inputs that
-    do may meet in another call."""
+    """Views of one value, but for parts that never meet, or of memory that the fake tensors share.
+
+    Inputs that share some may meet in another call.
+    """
     shared = _share_storage(a, b)
     return shared if root(a) is not root(b) else not (shared and _apart(tensor(a), tensor(b)))
 
