@@ -44,12 +44,10 @@ void AddQuantize(CLI::App* root, Run* run) {
   app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")
       ->option_text("OUT (required)")
       ->required();
-  AddParsed(app, "--dst", "FORMAT", &o->dst_type, ParseFormat, kFormatNames, "format of the codes; default int8");
-  AddSymmetry(app, &o->symmetric);
-  AddParsed(app, "--mode", "MODE", &o->mode, ParseQuantMode, "pertoken, pertensor or perchannel",
-            "what shares a scale: a row (pertoken, default), all (pertensor), dimension -2 (perchannel)");
-  AddNumber(app, "--group-size", "N", &o->group_size, int64_t{0}, int64_t{1} << 40,
-            "elements of a row that share a scale; pertoken int8 and int4; default 0: all");
+  AddFormat(app, &o->dst_type, "default int8");
+  AddSymmetry(app, &o->symmetric, "", "; default, of FP8 and hifloat8 too");
+  AddQuantMode(app, &o->mode);
+  AddGroupSize(app, &o->group_size);
   AddParsed(app, "--dst-type-max", "V", &o->dst_type_max, ParseNumber<double>, "a number",
             "hifloat8: the largest code value, up to 32768");
   AddSelection(app, &o->selection);
@@ -61,9 +59,9 @@ void AddQuantize(CLI::App* root, Run* run) {
   AddBlockBytes(app, &o->block_bytes);
   AddJson(app, &o->json);
   app->footer(
-      R"(Tensor x becomes the codes x (int4 two to a byte, int4 and hifloat8 as uint8), x.scale and, for --asymmetric, the
-default, x.offset; the metadata say how to read them. For out.npy these are out.npy, out.scale.npy, out.offset.npy
-and out.kvant.json. Files may be larger than memory.
+      R"(Tensor x becomes the codes x (int4 two to a byte, int4 and hifloat8 as uint8), x.scale and, if asymmetric, x.offset;
+the metadata say how to read them. For out.npy these are out.npy, out.scale.npy, out.offset.npy and out.kvant.json.
+Files may be larger than memory.
 
 Examples:
   kvant quantize model.safetensors -o model.int8.safetensors
@@ -76,15 +74,11 @@ Examples:
 void AddDequantize(CLI::App* root, Run* run) {
   CLI::App* const app = root->add_subcommand("dequantize", "Turn the codes of a file back into real numbers");
   const auto o = std::make_shared<DequantizeOptions>();
-  const auto dtype = [o](std::string_view text, std::optional<DType>* value) {
-    return ParseFloatType(text, &value->emplace());
-  };
   app->add_option("IN", o->input, "what kvant quantize wrote")->option_text(" ")->required();
   app->add_option("-o,--output", o->output, "file to write, .safetensors or .npy")
       ->option_text("OUT (required)")
       ->required();
-  AddParsed(app, "--dtype", "DTYPE", &o->dtype, dtype, "float16, bfloat16 or float32",
-            "default: as before quantization");
+  AddFloatType(app, &o->dtype, "default: as before quantization");
   AddSelection(app, &o->selection);
   AddThreads(app, &o->threads);
   AddBlockBytes(app, &o->block_bytes);
@@ -166,12 +160,9 @@ void AddDemo(CLI::App* root, Run* run, const char* program) {
 
 std::string Commands(const CLI::App& app) {
   const auto all = app.get_subcommands([](const CLI::App*) { return true; });
-  std::string names;
-  for (const CLI::App* const command : all) {
-    names += command == all.front() ? "" : command == all.back() ? " or " : ", ";
-    names += command->get_name();
-  }
-  return names;
+  std::vector<std::string> names;
+  for (const CLI::App* const command : all) names.push_back(command->get_name());
+  return Alternatives({names.begin(), names.end()});
 }
 
 // What is wrong, in words that do not need CLI11's.

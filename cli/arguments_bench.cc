@@ -3,7 +3,6 @@
 #include "cli/cmd_bench.h"
 #include "cli/cmd_bench_cache.h"
 #include "cli/cmd_bench_swiglu.h"
-#include "cli/quant_info.h"
 
 namespace kvant::cli {
 namespace {
@@ -19,17 +18,17 @@ void AddBench(CLI::App* root, Run* run) {
   const auto o = std::make_shared<BenchOptions>();
   AddList(app, "--shape", "RxC", &o->shapes, ParseBenchShape, "ROWSxCOLUMNS, like 128x7168",
           "several times too; default 1x4096, 16x4096, 128x7168 and 4096x4096");
-  AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
-  AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames,
-          "several times too; default int8, int4, float8_e4m3fn and hifloat8");
-  AddSymmetry(app, &o->symmetric);
+  AddFloatType(app, &o->dtype, "default float16");
+  AddFormat(app, &o->formats, "default int8, int4 and, without groups, float8_e4m3fn and hifloat8");
+  AddSymmetry(app, &o->symmetric, "; default of FP8 and hifloat8, not so in quantize", "; default of int8 and int4");
+  AddQuantMode(app, &o->mode);
+  AddGroupSize(app, &o->group_size);
   AddThreads(app, &o->threads, "of kvant and of the copy; default 1");
   AddSeconds(app, &o->seconds);
   AddJson(app, &o->json);
   app->footer(
       R"(Median times. "of copy" is the share of the speed of a copy that reads and writes the same bytes, timed in turns with
-the operator, with normal stores and with stores that bypass the cache. Without --symmetric or --asymmetric integers are
-asymmetric and the other formats symmetric.
+the operator, with normal stores and with stores that bypass the cache.
 
 Example:
   kvant bench --shape 128x7168 --dst int4 --dtype bfloat16 --threads 2)");
@@ -41,19 +40,20 @@ void AddBenchCache(CLI::App* root, Run* run) {
   const auto o = std::make_shared<CacheBenchOptions>();
   AddList(app, "--shape", "TxHxD", &o->shapes, ParseCacheShape, "TOKENSxHEADSxDIM, like 64x8x128",
           "several times too; default 1x8x128, 64x8x128 and 4096x8x128");
-  AddParsed(app, "--dtype", "DTYPE", &o->dtype, ParseFloatType, "float16, bfloat16 or float32", "default float16");
-  AddList(app, "--dst", "FORMAT", &o->formats, ParseFormat, kFormatNames, "several times too; default int8 and int4");
+  AddFloatType(app, &o->dtype, "default float16");
+  AddFormat(app, &o->formats, "default int8 and int4");
   AddNumber(app, "--group-size", "N", &o->group_size, int64_t{1}, int64_t{1} << 40,
-            "elements that share a scale; default: all of a head");
+            "elements that share a scale; int8 and int4; default: all of a head");
   AddNumber(app, "--slots", "N", &o->slots, int64_t{1}, int64_t{1} << 40,
             "places for tokens in the cache; default 65536, at least the tokens");
-  AddThreads(app, &o->threads, "of kvant; the copy has one; default 1");
+  AddThreads(app, &o->threads, "at most, of kvant and of the copy; default 1");
   AddSeconds(app, &o->seconds);
   AddJson(app, &o->json);
   app->footer(
-      R"(Median times of dynamic_quant_update_scatter_ (scales from the data), quant_scatter_ (one scale per channel) and
-dequantize_gather, each token at a random slot, the same slots each time. "of copy" is the share of the speed of a copy
-of the same tokens to or from the same slots, timed in turns with the operator, without scales and offsets.
+      R"(Median times of scatter_update_ (codes as they are), quant_scatter_ (one scale per channel; not int4) and, of int8 and
+int4, dynamic_quant_update_scatter_ (scales from the data) and dequantize_gather, each token at a random slot, the same
+slots each time. "of copy" is the share of the speed of a copy of the same bytes to or from the same slots, scales and
+offsets too, timed in turns with the operator.
 
 Example:
   kvant bench-cache --shape 64x8x128 --dst int4 --group-size 32)");
@@ -66,9 +66,9 @@ void AddBenchSwiglu(CLI::App* root, Run* run) {
   const auto o = std::make_shared<SwigluBenchOptions>();
   AddList(app, "--shape", "RxC", &o->shapes, ParseBenchShape, "ROWSxCOLUMNS, like 64x4096",
           "of x; several times too; default 1x4096, 64x4096, 4608x2048 and 4096x14336");
-  AddList(app, "--dtype", "DTYPE", &o->dtypes, ParseSwigluType, "int32, float16, bfloat16 or float32",
+  AddList(app, "--dtype", "DTYPE", &o->dtypes, ParseSwigluType, "int32, " + FloatTypeNames(),
           "of x; several times too; default int32 and bfloat16");
-  AddParsed(app, "--dst", "FORMAT", &o->format, ParseFormat, kFormatNames, "any but int4; default int8");
+  AddFormat(app, &o->format, "not int4; default int8");
   AddNumber(app, "--groups", "N", &o->groups, int64_t{1}, int64_t{1} << 20,
             "experts that share the rows evenly; default 1");
   const auto mode = [](std::string_view text, SwigluMode* value) {

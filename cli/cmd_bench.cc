@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/quant_case.h"
+#include "cli/quant_info.h"
 #include "kvant/core/target.h"
 #include "kvant/core/version.h"
 
@@ -25,12 +26,20 @@ Status Measure(const BenchOptions& options, const ParallelFor& parallel, const c
   args.x = ConstTensorView(x, options.dtype, {cell->shape.rows, cell->shape.columns});
   args.dst_type = cell->format;
   args.symmetric = cell->symmetric;
+  args.quant_mode = options.mode;
+  args.group_size = options.group_size;
   QuantCase quant;
   KVANT_RETURN_IF_ERROR(QuantCase::Make(args, &quant));
   cell->bytes = quant.bytes_before() + quant.bytes_after();
   ExecOptions exec;
   exec.parallel = &parallel;
   return MeasureBesideCopy([&] { return quant.Run(exec); }, quant.traffic(), parallel, options.seconds, &cell->timing);
+}
+
+std::vector<Format> Formats(const BenchOptions& options) {
+  if (!options.formats.empty()) return options.formats;
+  if (options.group_size != 0) return {Format::kInt8, Format::kInt4};
+  return {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kHiFloat8};
 }
 
 double GigaElements(const Cell& cell) {
@@ -57,7 +66,7 @@ Status RunBench(const BenchOptions& options) {
   for (const BenchOptions::Shape& shape : options.shapes) {
     Buffer x(shape.rows * shape.columns * ByteSize(options.dtype));
     FillActivations(options.dtype, shape.rows * shape.columns, x.data());
-    for (const Format format : options.formats) {
+    for (const Format format : Formats(options)) {
       Cell& cell = cells.emplace_back();
       cell.shape = shape;
       cell.format = format;
@@ -84,11 +93,13 @@ Status RunBench(const BenchOptions& options) {
                {"target", Name(target)},
                {"threads", options.threads},
                {"dtype", Name(options.dtype)},
+               {"quant_mode", Name(options.mode)},
+               {"group_size", options.group_size},
                {"results", lines}});
     return {};
   }
-  Print(fmt::format("dynamic_quant of {}, pertoken; target {}, {}\n", Name(options.dtype), Name(target),
-                    Count(options.threads, "thread")));
+  Print(fmt::format("dynamic_quant of {}, {}; target {}, {}\n", Name(options.dtype),
+                    Describe(options.mode, options.group_size), Name(target), Count(options.threads, "thread")));
   Table table({"<shape", "<format", "<kind", "time us", "Gel/s", "GB/s", "of copy", "of streaming copy"});
   for (const Cell& cell : cells) {
     table.Add({fmt::format("{}x{}", cell.shape.rows, cell.shape.columns), std::string(Name(cell.format)),

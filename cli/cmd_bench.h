@@ -9,6 +9,7 @@
 #include "cli/common.h"
 #include "kvant/core/dtype.h"
 #include "kvant/formats/format.h"
+#include "kvant/rowwise/quant_mode.h"
 
 namespace kvant::cli {
 
@@ -18,8 +19,10 @@ struct BenchOptions {
   };
   std::vector<Shape> shapes = {{1, 4096}, {16, 4096}, {128, 7168}, {4096, 4096}};
   DType dtype = DType::kFloat16;
-  std::vector<Format> formats = {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kHiFloat8};
+  std::vector<Format> formats;    // none: int8, int4 and, without groups, float8_e4m3fn and hifloat8
   std::optional<bool> symmetric;  // absent: asymmetric for integers, symmetric for the others
+  QuantMode mode = QuantMode::kPerToken;
+  int64_t group_size = 0;
   int threads = 1;
   double seconds = 0.3;  // for each cell
   bool json = false;

@@ -13,6 +13,8 @@
 #include "kvant/ops/dequantize_gather/dequantize_gather.h"
 #include "kvant/ops/dynamic_quant_update_scatter/dynamic_quant_update_scatter.h"
 #include "kvant/ops/quant_scatter/quant_scatter.h"
+#include "kvant/ops/scatter_update/scatter_update.h"
+#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/testing/copy_roof.h"
 
 namespace kvant::cli {
@@ -50,17 +52,32 @@ class CacheBench {
         format_(format),
         slots_(SlotsFor(options, shape)),
         groups_(options.group_size == 0 ? 1 : shape.dim / options.group_size),
+        code_dim_(CodeBytes(format, shape.dim)),
         x_row_(shape.heads * shape.dim * ByteSize(options.dtype)),
-        code_row_(shape.heads * shape.dim * Info(format).bits / 8),
+        code_row_(shape.heads * code_dim_),
+        param_row_(shape.heads * groups_ * 4),
         x_(Touched(shape.tokens * x_row_)),
         codes_(Touched(slots_ * code_row_)),
-        scale_(Touched(slots_ * shape.heads * groups_ * 4)),
-        offset_(Touched(slots_ * shape.heads * groups_ * 4)) {
+        scale_(Touched(slots_ * param_row_)),
+        offset_(Touched(slots_ * param_row_)),
+        params_(Touched(options.threads * ParamStride())) {
     FillActivations(options.dtype, shape.tokens * shape.heads * shape.dim, x_.data());
     std::vector<int64_t> all(static_cast<size_t>(slots_));
     for (size_t i = 0; i < all.size(); ++i) all[i] = static_cast<int64_t>(i);
     std::sample(all.begin(), all.end(), std::back_inserter(index_), shape.tokens, std::mt19937_64(1));
     std::shuffle(index_.begin(), index_.end(), std::mt19937_64(2));
+  }
+
+  // Of codes that there are already, one after the other.
+  Status ScatterUpdate(const ExecOptions& exec, Timing* timing) {
+    ScatterUpdateInPlaceArgs args;
+    args.self = Codes();
+    args.indices = Indices();
+    args.updates = ConstTensorView(x_.data(), args.self.dtype(), {shape_.tokens, shape_.heads, code_dim_});
+    args.axis = 1;
+    args.index_mode = IndexMode::kSlot;
+    return Measure(
+        exec, [&] { return ScatterUpdateInPlace(args, exec); }, {code_row_}, timing);
   }
 
   Status DynamicQuantUpdateScatter(const ExecOptions& exec, Timing* timing) {
@@ -74,7 +91,8 @@ class CacheBench {
     args.group_size = options_.group_size;
     args.axis = 1;
     args.index_mode = IndexMode::kSlot;
-    return Measure([&] { return kvant::DynamicQuantUpdateScatter(args, exec); }, /*reads_cache=*/false, timing);
+    return Measure(
+        exec, [&] { return kvant::DynamicQuantUpdateScatter(args, exec); }, {x_row_, /*with_params=*/true}, timing);
   }
 
   Status QuantScatter(const ExecOptions& exec, Timing* timing) {
@@ -87,7 +105,8 @@ class CacheBench {
     args.dst_type = format_;
     args.axis = 1;
     args.index_mode = IndexMode::kSlot;
-    return Measure([&] { return QuantScatterInPlace(args, exec); }, /*reads_cache=*/false, timing);
+    return Measure(
+        exec, [&] { return QuantScatterInPlace(args, exec); }, {x_row_}, timing);
   }
 
   // Of what the operators above wrote, last of them DynamicQuantUpdateScatter.
@@ -102,13 +121,13 @@ class CacheBench {
     args.axis = 1;
     args.index_mode = IndexMode::kSlot;
     args.x = Tokens();
-    return Measure([&] { return kvant::DequantizeGather(args, exec); }, /*reads_cache=*/true, timing);
+    return Measure(
+        exec, [&] { return kvant::DequantizeGather(args, exec); }, {x_row_, /*with_params=*/true, /*reads_cache=*/true},
+        timing);
   }
 
  private:
-  TensorView Codes() const {
-    return {codes_.data(), StorageType(format_), {1, slots_, shape_.heads, shape_.dim * Info(format_).bits / 8}};
-  }
+  TensorView Codes() const { return {codes_.data(), StorageType(format_), {1, slots_, shape_.heads, code_dim_}}; }
   TensorView Table(const Buffer& table) const {
     if (options_.group_size == 0) return {table.data(), DType::kFloat32, {1, slots_, shape_.heads}};
     return {table.data(), DType::kFloat32, {1, slots_, shape_.heads, groups_}};
@@ -116,20 +135,50 @@ class CacheBench {
   TensorView Tokens() const { return {x_.data(), options_.dtype, {shape_.tokens, shape_.heads, shape_.dim}}; }
   ConstTensorView Indices() const { return {index_.data(), DType::kInt64, {shape_.tokens}}; }
 
-  // Beside a copy of as many bytes of tokens and codes, to the same slots or from them.
-  Status Measure(const std::function<Status()>& op, bool reads_cache, Timing* timing) {
+  int64_t ParamStride() const { return param_row_ + 64; }  // threads share no line
+
+  // What an operator moves for a token: so many bytes of it, a slot's codes, and with_params its scales and offsets.
+  struct Moves {
+    int64_t token_row;
+    bool with_params = false, reads_cache = false;
+  };
+
+  // Token i to its slot, or from there; `params` holds the scales of one token.
+  void CopyToken(const Moves& moves, int64_t i, testing::RoofStores stores, char* params) const {
+    const auto from = testing::RoofFromOf(shape_.tokens * (moves.reads_cache ? code_row_ : moves.token_row));
+    const int64_t slot = index_[static_cast<size_t>(i)];
+    char* const token = x_.data() + i * moves.token_row;
+    char* const codes = codes_.data() + slot * code_row_;
+    if (moves.reads_cache) {
+      testing::MoveBytes(codes, code_row_, token, moves.token_row, stores, from);
+    } else {
+      testing::MoveBytes(token, moves.token_row, codes, code_row_, stores, from);
+    }
+    if (!moves.with_params) return;
+    for (const Buffer* const table : {&scale_, &offset_}) {
+      char* const at = table->data() + slot * param_row_;
+      std::memcpy(moves.reads_cache ? params : at, moves.reads_cache ? at : params, static_cast<size_t>(param_row_));
+    }
+  }
+
+  // Beside a copy of the same bytes to the same slots or from them, the tokens split over as many threads as the
+  // operator finds worth it.
+  Status Measure(const ExecOptions& exec, const std::function<Status()>& op, const Moves& moves, Timing* timing) const {
+    const int64_t worth = shape_.tokens * shape_.heads * shape_.dim / kElementsPerTask;
+    const auto tasks =
+        static_cast<int>(std::clamp<int64_t>(worth, 1, std::min<int64_t>(NumThreads(exec), shape_.tokens)));
+    // Streaming stores are of whole cache lines.
+    const bool lines = (moves.reads_cache ? moves.token_row : code_row_) % 64 == 0;
     const auto copy = [&](bool streaming) {
-      const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
-      const auto from = testing::RoofFromOf(shape_.tokens * (reads_cache ? code_row_ : x_row_));
-      for (int64_t i = 0; i < shape_.tokens; ++i) {
-        char* const token = x_.data() + i * x_row_;
-        char* const slot = codes_.data() + index_[static_cast<size_t>(i)] * code_row_;
-        if (reads_cache) {
-          testing::MoveBytes(slot, code_row_, token, x_row_, stores, from);
-        } else {
-          testing::MoveBytes(token, x_row_, slot, code_row_, stores, from);
+      const auto stores = streaming && lines ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
+      auto part = [&](int t) {
+        char* const params = params_.data() + t * ParamStride();
+        for (int64_t i = shape_.tokens * t / tasks; i < shape_.tokens * (t + 1) / tasks; ++i) {
+          CopyToken(moves, i, stores, params);
         }
-      }
+      };
+      RunTasks(
+          exec, tasks, [](void* arg, int t) { (*static_cast<decltype(part)*>(arg))(t); }, &part);
     };
     return MeasureBeside(op, copy, options_.seconds, timing);
   }
@@ -137,8 +186,9 @@ class CacheBench {
   const CacheBenchOptions& options_;
   const Shape shape_;
   const Format format_;
-  const int64_t slots_, groups_, x_row_, code_row_;
+  const int64_t slots_, groups_, code_dim_, x_row_, code_row_, param_row_;
   const Buffer x_, codes_, scale_, offset_;
+  const Buffer params_;  // of one token for each thread
   std::vector<int64_t> index_;
 };
 
@@ -152,6 +202,7 @@ Status MeasureShape(const CacheBenchOptions& options, const Shape& shape, const 
       lines->push_back({shape, SlotsFor(options, shape), format, op, {}});
       return (bench.*measure)(exec, &lines->back().timing);
     };
+    KVANT_RETURN_IF_ERROR(add("scatter_update_", &CacheBench::ScatterUpdate));
     if (format != Format::kInt4) KVANT_RETURN_IF_ERROR(add("quant_scatter_", &CacheBench::QuantScatter));
     if (!IsInteger(format)) continue;
     KVANT_RETURN_IF_ERROR(add("dynamic_quant_update_scatter_", &CacheBench::DynamicQuantUpdateScatter));
@@ -161,6 +212,23 @@ Status MeasureShape(const CacheBenchOptions& options, const Shape& shape, const 
 }
 
 std::string ShapeName(const Shape& s) { return fmt::format("{}x{}x{}", s.tokens, s.heads, s.dim); }
+
+// --group-size has to fit every shape and format.
+Status CheckGroups(const CacheBenchOptions& options) {
+  if (options.group_size == 0) return {};
+  for (const Format format : options.formats) {
+    if (IsInteger(format)) continue;
+    return Status::InvalidValue(
+        fmt::format("bench-cache: --group-size is {}, but --dst is {}: groups are for int8 and int4",
+                    options.group_size, Name(format)));
+  }
+  for (const Shape& shape : options.shapes) {
+    if (shape.dim % options.group_size == 0) continue;
+    return Status::InvalidValue(fmt::format("bench-cache: --group-size is {}, which does not divide the {} of {}",
+                                            options.group_size, shape.dim, ShapeName(shape)));
+  }
+  return {};
+}
 
 }  // namespace
 
@@ -174,15 +242,12 @@ bool ParseCacheShape(std::string_view text, Shape* shape) {
 }
 
 Status RunCacheBench(const CacheBenchOptions& options) {
+  KVANT_RETURN_IF_ERROR(CheckGroups(options));
   Target target;
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
   const ParallelFor parallel = Threads(options.threads);
   std::vector<Line> lines;
   for (const Shape& shape : options.shapes) {
-    if (options.group_size != 0 && shape.dim % options.group_size != 0) {
-      return Status::InvalidValue(fmt::format("bench-cache: --group-size is {}, which does not divide the {} of {}",
-                                              options.group_size, shape.dim, ShapeName(shape)));
-    }
     KVANT_RETURN_IF_ERROR(MeasureShape(options, shape, parallel, &lines));
   }
   if (options.json) {

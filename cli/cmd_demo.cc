@@ -144,9 +144,7 @@ std::string Quoted(const std::string& word) {
   return quoted + "'";
 }
 
-void PrintTable(const DemoOptions& options, const std::vector<Line>& lines) {
-  Target active = Target::kScalar;
-  if (!ActiveTarget(&active).ok()) return;
+void PrintTable(const DemoOptions& options, Target active, const std::vector<Line>& lines) {
   Print(fmt::format(
       "Activations of a transformer, a scale a row (g32: for 32 elements); integers asymmetric, floats symmetric.\n"
       "After: codes, scales and offsets. Largest error: in units of scale. Of copy: the share of the speed of a copy\n"
@@ -188,8 +186,8 @@ void PrintNextSteps(const DemoOptions& options) {
                   program, in, codes, back));
 }
 
-void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, const std::vector<CacheLine>& caches,
-                 const MoeReport& moe) {
+void PrintAsJson(const DemoOptions& options, Target active, const std::vector<Line>& lines,
+                 const std::vector<CacheLine>& caches, const MoeReport& moe) {
   ordered_json all = ordered_json::array();
   for (const Line& line : lines) {
     all.push_back({{"tensor", line.tensor},
@@ -231,8 +229,6 @@ void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, con
                                   {"swiglu", moe.swiglu},
                                   {"quantize", moe.quantize},
                                   {"down", moe.down}}}};
-  Target active = Target::kScalar;
-  if (!ActiveTarget(&active).ok()) return;
   ordered_json targets = ordered_json::array();
   for (const Target target : SupportedTargets()) targets.push_back(Name(target));
   PrintJson({{"version", KVANT_VERSION_STRING},
@@ -247,6 +243,8 @@ void PrintAsJson(const DemoOptions& options, const std::vector<Line>& lines, con
 }  // namespace
 
 Status RunDemo(const DemoOptions& options) {
+  Target active;
+  KVANT_RETURN_IF_ERROR(ActiveTarget(&active));
   const ParallelFor parallel = Threads(options.threads);
   std::vector<Line> lines;
   for (const char* const name : kFiles) {
@@ -259,7 +257,7 @@ Status RunDemo(const DemoOptions& options) {
   MoeReport moe;
   KVANT_RETURN_IF_ERROR(RunMoeDemo((std::filesystem::path(options.data) / kFiles[0]).string(),
                                    (std::filesystem::path(options.data) / "smooth.safetensors").string(), exec, &moe));
-  options.json ? PrintAsJson(options, lines, caches, moe) : PrintTable(options, lines);
+  options.json ? PrintAsJson(options, active, lines, caches, moe) : PrintTable(options, active, lines);
   for (const Line& line : lines) {
     if (line.fault.empty()) continue;
     throw std::runtime_error(fmt::format("{} {} to {}: {}", line.tensor, Name(line.dtype),

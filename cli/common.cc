@@ -105,6 +105,14 @@ std::string Short(double value) {
   return fmt::format("{:.3g}", value);
 }
 
+std::string Alternatives(const std::vector<std::string_view>& names) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) {
+    text += fmt::format("{}{}", i == 0 ? "" : i + 1 == names.size() ? " or " : ", ", names[i]);
+  }
+  return text;
+}
+
 std::string Count(int64_t n, std::string_view noun) {
   return fmt::format("{} {}{}", Grouped(n), noun, n == 1 ? "" : "s");
 }

@@ -59,6 +59,8 @@ class Table {
 std::string Grouped(int64_t n);
 // Three significant digits: 0.00123, 12.3, 1.23e+08; "nan" and "inf" as they are.
 std::string Short(double value);
+// "a, b or c".
+std::string Alternatives(const std::vector<std::string_view>& names);
 // "1 tensor", "2 tensors".
 std::string Count(int64_t n, std::string_view noun);
 

@@ -97,5 +97,12 @@ TEST(ErrorStats, OfEqualAndOfEmptyLists) {
   EXPECT_TRUE(std::isnan(noise_only.Cosine()));
 }
 
+TEST(Alternatives, EndWithOr) {
+  EXPECT_EQ(Alternatives({}), "");
+  EXPECT_EQ(Alternatives({"a"}), "a");
+  EXPECT_EQ(Alternatives({"a", "b"}), "a or b");
+  EXPECT_EQ(Alternatives({"a", "b", "c"}), "a, b or c");
+}
+
 }  // namespace
 }  // namespace kvant::cli

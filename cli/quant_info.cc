@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "cli/common.h"
 #include "cli/io/message.h"
 
 namespace kvant::cli {
@@ -38,16 +39,30 @@ Status GetCount(const json& value, const char* key, int64_t* count) {
   return {};
 }
 
+constexpr DType kFloatTypes[] = {DType::kFloat16, DType::kBFloat16, DType::kFloat32};
+
 }  // namespace
 
 bool ParseFloatType(std::string_view name, DType* dtype) {
-  for (const DType candidate : {DType::kFloat16, DType::kBFloat16, DType::kFloat32}) {
+  for (const DType candidate : kFloatTypes) {
     if (name == Name(candidate)) {
       *dtype = candidate;
       return true;
     }
   }
   return false;
+}
+
+std::string FloatTypeNames() {
+  std::vector<std::string_view> names;
+  for (const DType dtype : kFloatTypes) names.push_back(Name(dtype));
+  return Alternatives(names);
+}
+
+std::string FormatNames() {
+  std::vector<std::string_view> names;
+  for (const FormatInfo& info : kFormatInfo) names.push_back(info.name);
+  return Alternatives(names);
 }
 
 std::string FormatQuantInfo(const QuantInfo& info) {
@@ -119,9 +134,12 @@ std::vector<std::string> ParamNames(const QuantInfo& info) {
 
 std::string SmoothNote(const std::string& smooth) { return fmt::format("holds x * smooth ({})", Printable(smooth)); }
 
+std::string Describe(QuantMode mode, int64_t group_size) {
+  return group_size == 0 ? std::string(Name(mode)) : fmt::format("{}/{}", Name(mode), group_size);
+}
+
 std::string Describe(const QuantInfo& info) {
-  return fmt::format("{} {}{} {}", Name(info.format), Name(info.mode),
-                     info.group_size != 0 ? fmt::format("/{}", info.group_size) : "",
+  return fmt::format("{} {} {}", Name(info.format), Describe(info.mode, info.group_size),
                      info.offset.empty() ? "symmetric" : "asymmetric");
 }
 

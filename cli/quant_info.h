@@ -43,6 +43,8 @@ std::vector<int64_t> ParamShape(const QuantInfo& info);
 // The names of its scale and, for asymmetric codes, its offset.
 std::vector<std::string> ParamNames(const QuantInfo& info);
 
+// "pertoken/32": a mode with the group size, if there is one.
+std::string Describe(QuantMode mode, int64_t group_size);
 // "int4 pertoken/32 asymmetric": format, mode with the group size, and kind, for people.
 std::string Describe(const QuantInfo& info);
 // What codes of smoothed values stand for, in words: `smooth` is the name of the factors.
@@ -50,6 +52,10 @@ std::string SmoothNote(const std::string& smooth);
 
 // "float16", "bfloat16" or "float32" -> dtype; false for any other name.
 bool ParseFloatType(std::string_view name, DType* dtype);
+
+// What ParseFloatType and ParseFormat understand: "a, b or c".
+std::string FloatTypeNames();
+std::string FormatNames();
 
 }  // namespace kvant::cli
 

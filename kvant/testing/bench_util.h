@@ -11,9 +11,14 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <random>
 #include <string>
 #include <vector>
 
+#include "kvant/core/exec.h"
+#include "kvant/core/status.h"
+#include "kvant/core/visit.h"
+#include "kvant/formats/format.h"
 #include "kvant/testing/copy_roof.h"
 
 namespace kvant::bench {
@@ -36,6 +41,20 @@ class Memory {
   int64_t bytes_;
   std::unique_ptr<char, Free> data_;
 };
+
+// Standard normal numbers.
+inline void FillNormal(DType dtype, int64_t n, std::mt19937* random, char* to) {
+  std::normal_distribution<float> normal;
+  VisitFloat(dtype, [&](auto element) {
+    using T = decltype(element);
+    for (int64_t i = 0; i < n; ++i) reinterpret_cast<T*>(to)[i] = FromFloat32<T>(normal(*random));
+  });
+}
+
+// A row, a few, a prompt; a matrix; and heads, each a row of its own.
+inline constexpr int64_t kMatrixShapes[][2] = {{1, 4096}, {16, 4096}, {128, 7168}, {4096, 4096}, {65536, 128}};
+inline constexpr Format kFormats[] = {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kFloat8E5M2,
+                                      Format::kHiFloat8};
 
 // How often operators and copies take turns: an odd number, for medians.
 inline constexpr int kRounds = 101;
@@ -88,6 +107,32 @@ void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory
   const auto stores = streaming ? testing::RoofStores::kStreaming : testing::RoofStores::kNormal;
   MeasureBeside(state, from.size() + to.size(), elements, op,
                 [&] { testing::MoveBytes(from.data(), from.size(), to.data(), to.size(), stores); });
+}
+
+// How an operator runs: its stores, and on the default pool or on the caller's thread alone.
+struct Way {
+  Stores stores = Stores::kNormal;
+  bool threads = false;
+};
+
+// How names end: "normal/1", "streaming/threads".
+inline std::string Name(const Way& way) {
+  return std::string(way.stores == Stores::kStreaming ? "streaming" : "normal") + (way.threads ? "/threads" : "/1");
+}
+
+// Times op(exec), which returns a Status, like with like: beside a copy with the same stores, on one thread.
+template <class Op>
+void MeasureBesideCopy(benchmark::State& state, const Memory& from, const Memory& to, int64_t elements, const Way& way,
+                       const Op& op) {
+  ExecOptions exec;
+  if (!way.threads) exec.parallel = &SerialFor();
+  exec.stores = way.stores;
+  MeasureBesideCopy(
+      state, from, to, elements,
+      [&] {
+        if (const Status status = op(exec); !status.ok()) state.SkipWithError(status.message().c_str());
+      },
+      way.stores == Stores::kStreaming);
 }
 
 }  // namespace kvant::bench

@@ -14,6 +14,9 @@ die() {
   exit 1
 }
 
+# no_arguments COMMAND "$@": a command that takes none.
+no_arguments() { [ $# -eq 1 ] || die "$1: unknown argument $2"; }
+
 # Installs what is missing of the given Debian packages, or says what to do and stops.
 need_packages() {
   [ -z "${KVANT_SKIP_PACKAGES:-}" ] || return 0

@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,9 @@ CASES = [
     ("bench --shape 4x0", r"bench: --shape: '4x0' is not ROWSxCOLUMNS, like 128x7168 .*"),
     ("bench --shape 4x4x", r"bench: --shape: .*"),
     ("bench --shape 3x5 --dst int4 --seconds 0.01", r".*int4 packs pairs and needs an even one"),
+    ("bench --quant-mode row", r"bench: --mode: 'row' is not pertoken, pertensor or perchannel .*"),
+    ("bench --shape 4x4 --dst hifloat8 --group-size 2", r".*group_size is 2, but dst_type is hifloat8: groups are .*"),
+    ("bench --shape 4x4 --mode pertensor --group-size 2", r".*group_size is 2, but quant_mode is pertensor: groups .*"),
     ("demo --data F", r"F/minilm_fp16.safetensors: cannot open: No such file or directory"),
     ("targets extra", r"targets: unexpected argument: extra \(kvant targets --help\)"),
     ("targets one two", r"targets: unexpected arguments: one two .*"),
@@ -184,6 +188,11 @@ def test_one_line(files: Path, words: str, line: str) -> None:
         line.replace("F/", re.escape(f"{files}/")).replace("F:", f"{files}:"), said.removeprefix("kvant ")
     ), said
     assert sorted(files.iterdir()) == before
+
+
+def test_run_demo_takes_no_arguments() -> None:
+    done = subprocess.run([ROOT / "run", "demo", "--x"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "run: demo: unknown argument --x\n")
 
 
 def test_a_target_that_does_not_exist(files: Path) -> None:

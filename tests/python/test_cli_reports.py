@@ -120,23 +120,78 @@ def test_bench() -> None:
     assert len(lines) == 4 and lines[2].startswith("3x64   int4    symmetric")
 
 
+@pytest.mark.parametrize(("name", "scales"), [("pertoken", 6), ("pertensor", 1), ("perchannel", 64)])
+def test_bench_modes(name: str, scales: int) -> None:
+    words = ("bench", "--shape", "6x64", "--dst", "int8", "--seconds", "0.01")
+    for option in ("--quant-mode", "--mode"):
+        report = as_json(*words, option, name)
+        assert (report["quant_mode"], report["group_size"]) == (name, 0)
+        (line,) = report["results"]
+        moved = 6 * 64 * 3 + 8 * scales
+        assert line["bytes_per_second"] == pytest.approx(moved / line["seconds"])
+    assert kvant(*words, "--mode", name).startswith(f"dynamic_quant of float16, {name}; target ")
+
+
+def test_bench_groups() -> None:
+    words = ("bench", "--shape", "6x64", "--seconds", "0.01", "--group-size", "32")
+    report = as_json(*words)
+    assert (report["quant_mode"], report["group_size"]) == ("pertoken", 32)
+    assert [line["dst_type"] for line in report["results"]] == ["int8", "int4"]
+    for line, code_bytes in zip(report["results"], (1, 0.5), strict=True):
+        moved = 6 * 64 * (2 + code_bytes) + 8 * 6 * 2
+        assert line["bytes_per_second"] == pytest.approx(moved / line["seconds"])
+    assert kvant(*words).startswith("dynamic_quant of float16, pertoken/32; target ")
+
+
+def test_symmetry_by_default(tmp_path: Path) -> None:
+    """bench and quantize differ, as their help says."""
+    formats = ("int8", "int4", "float8_e4m3fn", "float8_e5m2", "hifloat8")
+    chosen = [word for name in formats for word in ("--dst", name)]
+    report = as_json("bench", "--shape", "2x32", "--seconds", "0.01", *chosen)
+    assert [line["symmetric"] for line in report["results"]] == [False, False, True, True, True]
+    source = save(tmp_path / "in.safetensors", {"x": np.ones((2, 4), np.float32)})
+    for name in formats:
+        kvant("quantize", source, "-o", tmp_path / "out.safetensors", "--dst", name)
+        assert "x.offset" in load(tmp_path / "out.safetensors")[0]
+    said = {command: " ".join(kvant(command, "--help").split()) for command in ("quantize", "bench")}
+    assert "(code - offset) * scale; default, of FP8 and hifloat8 too" in said["quantize"]
+    assert "code * scale; default of FP8 and hifloat8, not so in quantize" in said["bench"]
+    assert "(code - offset) * scale; default of int8 and int4" in said["bench"]
+
+
+def test_help_lists_formats_and_dtypes() -> None:
+    formats, dtypes = "int8, int4, float8_e4m3fn, float8_e5m2 or hifloat8;", "float16, bfloat16 or float32;"
+    for command in ("quantize", "bench", "bench-cache", "bench-swiglu"):
+        assert f"--dst FORMAT {formats}" in " ".join(kvant(command, "--help").split()), command
+    for command in ("dequantize", "bench", "bench-cache"):
+        assert f"--dtype DTYPE {dtypes}" in " ".join(kvant(command, "--help").split()), command
+
+
 def test_bench_cache() -> None:
     words = ("bench-cache", "--shape", "3x2x64", "--group-size", "32", "--slots", "10", "--seconds", "0.01")
     report = as_json(*words, "--threads", "2")
     assert report["dtype"] == "float16" and report["threads"] == 2 and report["group_size"] == 32
-    writer, reader = "dynamic_quant_update_scatter_", "dequantize_gather"
-    expected = [("quant_scatter_", "int8"), (writer, "int8"), (reader, "int8"), (writer, "int4"), (reader, "int4")]
-    assert [(line["operator"], line["dst_type"]) for line in report["results"]] == expected
+    dynamic = ["dynamic_quant_update_scatter_", "dequantize_gather"]
+    expected = {"int8": ["scatter_update_", "quant_scatter_", *dynamic], "int4": ["scatter_update_", *dynamic]}
+    assert [(line["operator"], line["dst_type"]) for line in report["results"]] == [
+        (op, dst_type) for dst_type, ops in expected.items() for op in ops
+    ]
     for line in report["results"]:
         assert line["elements_per_second"] == pytest.approx(3 * 2 * 64 / line["seconds"])
         assert line["slots"] == 10
         assert line["of_copy"] > 0 and line["of_streaming_copy"] > 0
     few = as_json(*words[:3], "--slots", "2", "--dst", "float8_e5m2", "--seconds", "0.01")
-    assert [line["slots"] for line in few["results"]] == [3]  # at least the tokens
-    lines = kvant(*words, "--dst", "float8_e5m2").splitlines()
-    assert len(lines) == 3 and lines[2].startswith("quant_scatter_  3x2x64  float8_e5m2")
+    assert [line["slots"] for line in few["results"]] == [3, 3]  # at least the tokens
+    lines = kvant(*words[:3], "--dst", "float8_e5m2", "--seconds", "0.01").splitlines()
+    assert len(lines) == 4 and lines[3].startswith("quant_scatter_   3x2x64  float8_e5m2")
+    for name in ("hifloat8", "float8_e5m2"):
+        said = refused(*words, "--dst", "int8", "--dst", name)
+        assert said == f"bench-cache: --group-size is 32, but --dst is {name}: groups are for int8 and int4"
     assert "--group-size is 48, which does not divide the 64 of 3x2x64" in refused(*words[:3], "--group-size", "48")
     assert "'3x64' is not TOKENSxHEADSxDIM, like 64x8x128" in refused("bench-cache", "--shape", "3x64")
+    # Rows that are not whole cache lines, and more threads than tokens.
+    for shape in ("3x1x72", "3x5x32776"):
+        assert kvant("bench-cache", "--shape", shape, "--slots", "9", "--seconds", "0.01", "--threads", "5")
 
 
 def test_bench_swiglu() -> None:

@@ -1,5 +1,4 @@
-// dequantize beside a copy of the same bytes, like with like: normal stores with a copy by normal stores, streaming
-// with streaming.
+// dequantize beside a copy of the same bytes.
 #include <fmt/format.h>
 
 #include "kvant/ops/dequantize/dequantize.h"
@@ -13,8 +12,7 @@ struct Case {
   Format format;
   DType result;
   QuantMode mode = QuantMode::kPerToken;
-  Stores stores = Stores::kNormal;
-  bool threads = false;
+  bench::Way way = {};
 };
 
 // With offset.
@@ -31,30 +29,19 @@ void Run(benchmark::State& state, const Case& c) {
   args.dst_type = c.format;
   args.quant_mode = c.mode;
   args.x = TensorView(x.data(), c.result, {c.rows, c.columns});
-  ExecOptions exec;
-  if (!c.threads) exec.parallel = &SerialFor();
-  exec.stores = c.stores;
-  bench::MeasureBesideCopy(
-      state, codes, x, elements,
-      [&] {
-        if (!Dequantize(args, exec).ok()) state.SkipWithError("dequantize failed");
-      },
-      c.stores == Stores::kStreaming);
+  bench::MeasureBesideCopy(state, codes, x, elements, c.way,
+                           [&](const ExecOptions& exec) { return Dequantize(args, exec); });
 }
 
 void Add(const Case& c) {
-  const std::string name =
-      fmt::format("dequantize/{}x{}/{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.format), Name(c.result), Name(c.mode),
-                  c.stores == Stores::kStreaming ? "streaming" : "normal", c.threads ? "threads" : "1");
+  const std::string name = fmt::format("dequantize/{}x{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.format),
+                                       Name(c.result), Name(c.mode), Name(c.way));
   bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 
 const bool registered = [] {
-  constexpr int64_t kShapes[][2] = {{1, 4096}, {16, 4096}, {128, 7168}, {4096, 4096}, {65536, 128}};
-  constexpr Format kFormats[] = {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kFloat8E5M2,
-                                 Format::kHiFloat8};
-  for (const auto& [rows, columns] : kShapes) {
-    for (const Format format : kFormats) {
+  for (const auto& [rows, columns] : bench::kMatrixShapes) {
+    for (const Format format : bench::kFormats) {
       for (const DType result : {DType::kFloat16, DType::kBFloat16, DType::kFloat32}) {
         Add({rows, columns, format, result});
       }
@@ -62,11 +49,11 @@ const bool registered = [] {
     }
     if (rows * columns < (1 << 20)) continue;
     for (const Format format : {Format::kInt8, Format::kInt4}) {
-      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerToken, Stores::kStreaming});
-      Add({rows, columns, format, DType::kFloat32, QuantMode::kPerToken, Stores::kStreaming});
-      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerChannel, Stores::kStreaming});
+      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerToken, {Stores::kStreaming}});
+      Add({rows, columns, format, DType::kFloat32, QuantMode::kPerToken, {Stores::kStreaming}});
+      Add({rows, columns, format, DType::kFloat16, QuantMode::kPerChannel, {Stores::kStreaming}});
     }
-    Add({rows, columns, Format::kInt8, DType::kFloat16, QuantMode::kPerToken, Stores::kNormal, true});
+    Add({rows, columns, Format::kInt8, DType::kFloat16, QuantMode::kPerToken, {Stores::kNormal, true}});
   }
   return true;
 }();

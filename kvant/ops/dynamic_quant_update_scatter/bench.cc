@@ -4,7 +4,6 @@
 
 #include <random>
 
-#include "kvant/core/visit.h"
 #include "kvant/ops/dynamic_quant/dynamic_quant.h"
 #include "kvant/ops/dynamic_quant_update_scatter/dynamic_quant_update_scatter.h"
 #include "kvant/testing/scatter_bench_util.h"
@@ -26,12 +25,7 @@ void Run(benchmark::State& state, const Case& c) {
   const int64_t elements = heads * dim, codes = elements * Info(c.format).bits / 8;
   bench::ScatterBench bench(c.shape, elements * ByteSize(c.dtype), codes);
   std::mt19937 random(1);
-  std::normal_distribution<float> normal;
-  VisitFloat(c.dtype, [&](auto element) {
-    using T = decltype(element);
-    T* to = reinterpret_cast<T*>(bench.tokens().data());
-    for (int64_t i = 0; i < tokens * elements; ++i) to[i] = FromFloat32<T>(normal(random));
-  });
+  bench::FillNormal(c.dtype, tokens * elements, &random, bench.tokens().data());
   DynamicQuantUpdateScatterArgs args;
   const TensorView cache = bench.Cache(StorageType(c.format));
   const int64_t groups = c.group_size == 0 ? 1 : dim / c.group_size, last = dim * Info(c.format).bits / 8;

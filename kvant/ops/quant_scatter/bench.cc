@@ -3,7 +3,6 @@
 
 #include <random>
 
-#include "kvant/core/visit.h"
 #include "kvant/ops/quant_scatter/quant_scatter.h"
 #include "kvant/testing/scatter_bench_util.h"
 
@@ -21,12 +20,8 @@ void Run(benchmark::State& state, const Case& c) {
   const int64_t elements = c.shape.heads * c.shape.dim;
   bench::ScatterBench bench(c.shape, elements * ByteSize(c.dtype), elements);
   std::mt19937 random(1);
+  bench::FillNormal(c.dtype, c.shape.tokens * elements, &random, bench.tokens().data());
   std::normal_distribution<float> normal;
-  VisitFloat(c.dtype, [&](auto element) {
-    using T = decltype(element);
-    T* to = reinterpret_cast<T*>(bench.tokens().data());
-    for (int64_t i = 0; i < c.shape.tokens * elements; ++i) to[i] = FromFloat32<T>(normal(random));
-  });
   std::vector<float> scales(static_cast<size_t>(c.per_channel ? c.shape.dim : 1)), zero_points(scales.size(), 3.0f);
   for (float& s : scales) s = 0.03f + 0.001f * normal(random);
   const auto n = static_cast<int64_t>(scales.size());

@@ -1,10 +1,8 @@
-// quantize beside a copy of the same bytes, like with like: normal stores with a copy by normal stores, streaming with
-// streaming.
+// quantize beside a copy of the same bytes.
 #include <fmt/format.h>
 
 #include <random>
 
-#include "kvant/core/visit.h"
 #include "kvant/ops/quantize/quantize.h"
 #include "kvant/testing/bench_util.h"
 
@@ -18,8 +16,7 @@ struct Case {
   DType dtype;
   Format format;
   Kind kind;
-  Stores stores = Stores::kNormal;
-  bool threads = false;
+  bench::Way way = {};
 };
 
 std::string_view Name(Kind kind) {
@@ -40,12 +37,8 @@ void Run(benchmark::State& state, const Case& c) {
   const int64_t elements = c.rows * c.columns;
   const bench::Memory x(elements * ByteSize(c.dtype)), y(elements * Info(c.format).bits / 8);
   std::mt19937 random(1);
+  bench::FillNormal(c.dtype, elements, &random, x.data());
   std::normal_distribution<float> normal;
-  VisitFloat(c.dtype, [&](auto element) {
-    using T = decltype(element);
-    T* to = reinterpret_cast<T*>(x.data());
-    for (int64_t i = 0; i < elements; ++i) to[i] = FromFloat32<T>(normal(random));
-  });
   const int64_t n = c.kind == Kind::kPerTensor ? 1 : c.kind == Kind::kPerRow ? c.rows : c.columns;
   std::vector<float> scales(static_cast<size_t>(n)), zero_points(static_cast<size_t>(n), 3.0f);
   for (float& s : scales) s = c.kind == Kind::kReciprocal ? 30 + normal(random) : 0.03f + 0.001f * normal(random);
@@ -57,30 +50,18 @@ void Run(benchmark::State& state, const Case& c) {
   args.axis = c.kind == Kind::kPerRow ? 0 : -1;
   args.reciprocal_scale = c.kind == Kind::kReciprocal;
   args.y = TensorView(y.data(), StorageType(c.format), {c.rows, c.columns * Info(c.format).bits / 8});
-  ExecOptions exec;
-  if (!c.threads) exec.parallel = &SerialFor();
-  exec.stores = c.stores;
-  bench::MeasureBesideCopy(
-      state, x, y, elements,
-      [&] {
-        if (!Quantize(args, exec).ok()) state.SkipWithError("quantize failed");
-      },
-      c.stores == Stores::kStreaming);
+  bench::MeasureBesideCopy(state, x, y, elements, c.way, [&](const ExecOptions& exec) { return Quantize(args, exec); });
 }
 
 void Add(const Case& c) {
-  const std::string name =
-      fmt::format("quantize/{}x{}/{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.dtype), Name(c.format), Name(c.kind),
-                  c.stores == Stores::kStreaming ? "streaming" : "normal", c.threads ? "threads" : "1");
+  const std::string name = fmt::format("quantize/{}x{}/{}/{}/{}/{}", c.rows, c.columns, Name(c.dtype), Name(c.format),
+                                       Name(c.kind), Name(c.way));
   bench::Register(name, [c](benchmark::State& state) { Run(state, c); });
 }
 
 const bool registered = [] {
-  constexpr int64_t kShapes[][2] = {{1, 4096}, {16, 4096}, {128, 7168}, {4096, 4096}, {65536, 128}};
-  constexpr Format kFormats[] = {Format::kInt8, Format::kInt4, Format::kFloat8E4M3FN, Format::kFloat8E5M2,
-                                 Format::kHiFloat8};
-  for (const auto& [rows, columns] : kShapes) {
-    for (const Format format : kFormats) {
+  for (const auto& [rows, columns] : bench::kMatrixShapes) {
+    for (const Format format : bench::kFormats) {
       for (const Kind kind : {Kind::kPerTensor, Kind::kPerChannel}) {
         Add({rows, columns, DType::kFloat16, format, kind});
       }
@@ -93,9 +74,9 @@ const bool registered = [] {
       Add({rows, columns, DType::kFloat16, Format::kInt8, kind});
     if (rows * columns < (1 << 20)) continue;
     for (const Kind kind : {Kind::kPerTensor, Kind::kPerChannel}) {
-      Add({rows, columns, DType::kFloat16, Format::kInt8, kind, Stores::kStreaming});
+      Add({rows, columns, DType::kFloat16, Format::kInt8, kind, {Stores::kStreaming}});
     }
-    Add({rows, columns, DType::kFloat16, Format::kInt8, Kind::kPerChannel, Stores::kNormal, true});
+    Add({rows, columns, DType::kFloat16, Format::kInt8, Kind::kPerChannel, {Stores::kNormal, true}});
   }
   return true;
 }();
