@@ -41,16 +41,13 @@ _FORMATS: dict[object, int] = {
 }
 if hasattr(torch, "int4"):
     _FORMATS[torch.int4] = INT4_BYTES
-# What torch_npu takes. A qint8 result is a plain int8 tensor there too, and 12 is what torch makes of torch.qint8 where
-# the schema of an operator has a number.
-_NPU_FORMATS: dict[object, int] = {
-    **{number: number for number in STORAGE},
-    12: 1,
-    **_DTYPE_FORMATS,
-    torch.qint8: 1,
-}
+# What torch_npu takes.
+_NPU_FORMATS: dict[object, int] = {**{number: number for number in STORAGE}, **_DTYPE_FORMATS}
 if hasattr(torch, "quint4x2"):
     _NPU_FORMATS[torch.quint4x2] = INT4_WORDS
+# What npu_quantize takes. A qint8 result is a plain int8 tensor there too, and 12 is what torch makes of torch.qint8
+# where the schema of an operator has a number.
+_NPU_QUANTIZE_FORMATS: dict[object, int] = {**_NPU_FORMATS, 12: 1, torch.qint8: 1}
 
 _QUANT_MODES: dict[object, int] = {"pertoken": 0, "pertensor": 1, "perchannel": 2}
 _ROUND_MODES: dict[object, int] = {"rint": 0, "round": 1, "hybrid": 2}
@@ -74,17 +71,21 @@ def format_code(op: str, dst_type: Format) -> int:
     return _unknown(op, _FORMATS, "dst_type", dst_type) if number is None else number
 
 
-def npu_format(dst_type: int | torch.dtype | None) -> int | None:
-    """Of what torch_npu takes for a format; None is INT8. None for anything else."""
+def _npu_formats(op: str) -> dict[object, int]:
+    return _NPU_QUANTIZE_FORMATS if op == "npu_quantize" else _NPU_FORMATS
+
+
+def npu_format(op: str, dst_type: int | torch.dtype | None) -> int | None:
+    """Of what `op` of torch_npu takes for a format; None is INT8. None for anything else."""
     if dst_type is None:
         return 1
     # True is 1 to a dictionary.
-    return None if isinstance(dst_type, bool) else _NPU_FORMATS.get(dst_type)
+    return None if isinstance(dst_type, bool) else _npu_formats(op).get(dst_type)
 
 
 def npu_format_code(op: str, dst_type: int | torch.dtype | None, name: str = "dst_type") -> int:
-    number = npu_format(dst_type)
-    return _unknown(op, _NPU_FORMATS, name, dst_type) if number is None else number
+    number = npu_format(op, dst_type)
+    return _unknown(op, _npu_formats(op), name, dst_type) if number is None else number
 
 
 def format_of_cache(op: str, self: torch.Tensor, hifloat8: str) -> torch.dtype:

@@ -4,8 +4,9 @@
 the releases of torch_npu, both are accepted. torch.ops.npu.* is defined as well where nobody else has done it: where
 the real torch_npu is installed, import it first.
 
-Formats (`dst_type`): 1, torch.int8 or torch.qint8; 16 or torch.quint4x2, INT4 as int32 with eight values each; 285,
-INT4 as uint8 with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e4m3fn. Errors are kvant's.
+Formats (`dst_type`): 1 or torch.int8 (`npu_quantize` also torch.qint8); 16 or torch.quint4x2, INT4 as int32 with eight
+values each; 285, INT4 as uint8 with two; 290, HIFLOAT8; 23, 291 or torch.float8_e5m2; 24, 292 or torch.float8_e4m3fn.
+Errors are kvant's.
 
 >>> import torch
 >>> import kvant.torch_npu as torch_npu

@@ -73,7 +73,7 @@ def of_npu(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
 
 
 def of_npu_symmetric(c: Tensor, s: Tensor, o: Tensor, i: Tensor, x: Tensor) -> None:
-    y, scale = npu.npu_dynamic_quant(x, dst_type=torch.qint8)
+    y, scale = npu.npu_dynamic_quant(x, dst_type=torch.int8)
     pairs = torch.stack([i, i], 1)
     npu.scatter_update_(c, pairs, y, -2)
     s[:] = npu.scatter_update(s, pairs, scale, -1)

@@ -44,7 +44,8 @@ class Static:
 def _code(call: Call, name: str) -> int:
     """The number of a format, which torch_npu's operators take in other spellings too."""
     given = call.args[name]
-    number = npu_format(given) if call.name.startswith("npu.") else given
+    library, _, op = call.name.partition(".")
+    number = npu_format(op, given) if library == "npu" else given
     if type(number) is not int:
         raise NotFusedError(f"{name} is {given}, which is no format")
     return number
