@@ -33,9 +33,10 @@ class ScatterPrefetch {
       ScatterPlace place;
       if (!cut_.Takes(task_, next_, &place)) continue;
       const char* const base = table_.At(place);
-      const bool follows = base - last_ == table_.step;
-      last_ = base;
-      if (lines_.joined && follows) continue;
+      const auto at = reinterpret_cast<uintptr_t>(base);
+      const bool follows = lines_.joined && at == behind_;
+      behind_ = at + static_cast<uintptr_t>(table_.step);
+      if (follows) continue;
       for (int k = 0; k < lines_.count; ++k) __builtin_prefetch(base + lines_.offset[k], /*rw=*/1);
     }
   }
@@ -46,7 +47,7 @@ class ScatterPrefetch {
   const ScatterTable& table_;
   const ScatterLines& lines_;
   int64_t next_ = 0;
-  const char* last_ = nullptr;
+  uintptr_t behind_ = 0;  // where an update that follows the last one begins
 };
 
 }  // namespace kvant

@@ -65,23 +65,6 @@ constexpr bool StorageAllowed(Format f, DType storage) {
   return !IsInteger(f) && storage == DType::kUInt8;
 }
 
-// What it may be, for messages.
-constexpr std::string_view StorageNames(Format f) {
-  switch (f) {
-    case Format::kInt8:
-      return "int8";
-    case Format::kInt4:
-      return "uint8 or int32";
-    case Format::kFloat8E4M3FN:
-      return "float8_e4m3fn or uint8";
-    case Format::kFloat8E5M2:
-      return "float8_e5m2 or uint8";
-    case Format::kHiFloat8:
-      return "uint8";
-  }
-  return "";
-}
-
 // "int8", "int4", ... -> format; false for any other name.
 constexpr bool ParseFormat(std::string_view name, Format* f) {
   for (int i = 0; i < kNumFormats; ++i) {

@@ -36,10 +36,11 @@ void RunTask(void* arg, int task) {
 
 }  // namespace
 
-void Grid::AddOutside(const Dim& dim) {
+void Grid::Repeat(const Dim& outside, bool keep_last) {
   std::copy_backward(dims, dims + rank, dims + rank + 1);
-  dims[0] = dim;
+  dims[0] = outside;
   ++rank;
+  Join(keep_last);
 }
 
 void Grid::Normalize(bool keep_last) {

@@ -35,8 +35,6 @@ struct Grid {
 
   // Adds a dimension inside those there are.
   void Add(const Dim& dim) { dims[rank++] = dim; }
-  // Adds one outside them.
-  void AddOutside(const Dim& dim);
 
   // To be called once, after the last Add. With keep_last the last dimension stays the last one (its elements are
   // packed), and more may join it.
@@ -44,6 +42,8 @@ struct Grid {
   // The half of it that keeps the order: leaves out extents of 1 (but the last dimension with keep_last) and joins
   // dimensions that can be walked as one. Leaves at least one.
   void Join(bool keep_last);
+  // After that: all of it again and again along a dimension outside it, joined likewise.
+  void Repeat(const Dim& outside, bool keep_last);
 
   KVANT_HOST_DEVICE int64_t columns() const { return dims[rank - 1].extent; }
   KVANT_HOST_DEVICE int64_t column_stride(int tensor) const { return dims[rank - 1].stride[tensor]; }
@@ -97,7 +97,7 @@ struct GridCut {
 };
 GridCut CutGrid(const Grid& grid, const ExecOptions& exec, int64_t grids = 1);
 
-// Of `all`, which is `one` repeated along a dimension outside it and then joined: the first `count` of them.
+// Of `all`, which is `one` after Repeat: the first `count` of them.
 GridPart FirstRepeats(const Grid& one, const Grid& all, int64_t count);
 
 // Calls f(part) for parts that make up the units [begin, end) of a grid.

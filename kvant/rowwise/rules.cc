@@ -212,8 +212,12 @@ Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec) {
 
 Status CheckStorage(std::string_view op, NamedTensor t, Format format) {
   if (StorageAllowed(format, t.tensor.dtype())) return {};
+  std::string storages(Name(StorageType(format)));
+  for (const DType other : {DType::kUInt8, DType::kInt32}) {
+    if (other != StorageType(format) && StorageAllowed(format, other)) storages += fmt::format(" or {}", Name(other));
+  }
   return Status::InvalidType(fmt::format("{}: {} is {}, but codes of {} are stored as {}", op, t.name,
-                                         Name(t.tensor.dtype()), Name(format), StorageNames(format)));
+                                         Name(t.tensor.dtype()), Name(format), storages));
 }
 
 Status CheckCodes(std::string_view op, NamedTensor codes, const ConstTensorView& x, Format format) {

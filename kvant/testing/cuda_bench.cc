@@ -116,15 +116,19 @@ int Main(int argc, char** argv) {
   fmt::print("| case | MB moved | us | GB/s | copy us | share of the copy |\n|---|---|---|---|---|---|\n");
   CudaBench bench(device.l2_bytes);
   std::vector<CudaResult> results;
+  // After every case: what there is survives a run that is cut off.
+  const auto save = [&] { return options.json.empty() || Write(options.json, Json(device.name, results)); };
+  bool saved = save();
   for (const CudaCase* c : cases) {
+    if (!saved) break;
     results.push_back(bench.Run(*c));
     fmt::print("{}", TableRow(results.back()));
     std::fflush(stdout);
-    // What there is survives a run that is cut off.
-    if (!options.json.empty() && !Write(options.json, Json(device.name, results))) {
-      fmt::print(stderr, "kvant_cuda_bench: cannot write {}\n", options.json);
-      return 2;
-    }
+    saved = save();
+  }
+  if (!saved) {
+    fmt::print(stderr, "kvant_cuda_bench: cannot write {}\n", options.json);
+    return 2;
   }
   fmt::print("\n{}", Summary(results));
   return std::any_of(results.begin(), results.end(), [](const CudaResult& r) { return r.micros == 0; }) ? 1 : 0;

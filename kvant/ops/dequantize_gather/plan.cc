@@ -31,24 +31,17 @@ class Reader {
 
   // All of update i, later or at once. At last, Finish().
   void Read(int64_t i, const ScatterPlace& place) {
-    const char* const codes = plan_.codes.At(place);
-    const char* const scale = plan_.scale.At(place);
-    const char* const offset = decode_.offset == nullptr ? nullptr : plan_.offset.At(place);
-    if (waiting_ != 0 && codes - decode_.codes == waiting_ * plan_.codes.step &&
-        scale - decode_.scale == waiting_ * plan_.scale.step &&
-        (offset == nullptr || offset - decode_.offset == waiting_ * plan_.offset.step)) {
-      ++waiting_;
-      return;
+    if (waiting_ == 0 || !Follows(place)) {
+      Finish();
+      Aim(i, place);
     }
-    Finish();
-    At(i, codes, scale, offset);
-    waiting_ = 1;
+    ++waiting_;
   }
 
   // Parts [begin, end) of it.
   void ReadParts(int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
     Finish();
-    At(i, plan_.codes.At(place), plan_.scale.At(place), decode_.offset == nullptr ? nullptr : plan_.offset.At(place));
+    Aim(i, place);
     ForEachPart(plan_.update, plan_.cut, begin, end,
                 [&](const GridPart& part) { dequantize::RunPart(&decode_, part); });
   }
@@ -60,11 +53,20 @@ class Reader {
   }
 
  private:
-  void At(int64_t i, const char* codes, const char* scale, const char* offset) {
+  // Whether all that is read at `place` lies behind what waits.
+  bool Follows(const ScatterPlace& place) const {
+    const auto follows = [&](const ScatterTable& table, const char* first) {
+      return table.At(place) - first == waiting_ * table.step;
+    };
+    return follows(plan_.codes, decode_.codes) && follows(plan_.scale, decode_.scale) &&
+           (decode_.offset == nullptr || follows(plan_.offset, decode_.offset));
+  }
+
+  void Aim(int64_t i, const ScatterPlace& place) {
     decode_.x = plan_.decode.x + i * plan_.update_stride;
-    decode_.codes = codes;
-    decode_.scale = scale;
-    decode_.offset = offset;
+    decode_.codes = plan_.codes.At(place);
+    decode_.scale = plan_.scale.At(place);
+    if (decode_.offset != nullptr) decode_.offset = plan_.offset.At(place);
   }
 
   const GatherPlan& plan_;
@@ -152,9 +154,8 @@ Status DequantizeGather(const DequantizeGatherArgs& given, const ExecOptions& ex
   plan.cut = CutGrid(plan.update, exec, geometry.updates);
   if (geometry.updates > 1) {
     const int64_t per_byte = CodesPerElement(args.dst_type, DType::kUInt8);
-    grid.AddOutside(
-        {geometry.updates, {plan.update_stride, plan.codes.step * per_byte, plan.scale.step, plan.offset.step}});
-    grid.Join(/*keep_last=*/args.dst_type == Format::kInt4);
+    grid.Repeat({geometry.updates, {plan.update_stride, plan.codes.step * per_byte, plan.scale.step, plan.offset.step}},
+                /*keep_last=*/args.dst_type == Format::kInt4);
   }
   RunTasks(exec, plan.cut.tasks, RunTask, &plan);
   return {};

@@ -17,6 +17,17 @@ namespace {
 
 using namespace testing;  // NOLINT(google-build-using-namespace): the whole of it is about tests
 
+void ExpectOnThreads(GatherProblem& p, const std::vector<uint8_t>& expected, int threads) {
+  ThreadPool pool(threads);
+  ExecOptions exec;
+  exec.parallel = pool.get();
+  p.rows.updates.Reset();
+  const Status status = DequantizeGather(p.Args(), exec);
+  ASSERT_TRUE(status.ok()) << status.message();
+  EXPECT_EQ(p.rows.updates.Bytes(), expected) << p.rows.Describe();
+  EXPECT_TRUE(p.rows.updates.OnlyElementsWritten() && p.rows.self.Untouched());
+}
+
 TEST(DequantizeGather, EqualsDequantizeOfTheWholeCache) {
   Rng rng(1);
   const int rounds = SlowMachine() ? 200 : 2000;
@@ -51,15 +62,7 @@ TEST(DequantizeGather, LongRangesOverThreads) {
   p.scale = TestTensor(DType::kFloat32, {3, 2, 700}, rng);
   for (int64_t i = 0; i < p.scale.elements(); ++i) p.scale.SetFloat(i, 0.25f);
   const std::vector<uint8_t> expected = p.Expected();
-  for (const int threads : {1, 2, 5}) {
-    ThreadPool pool(threads);
-    ExecOptions exec;
-    exec.parallel = pool.get();
-    s.updates.Reset();
-    const Status status = DequantizeGather(p.Args(), exec);
-    ASSERT_TRUE(status.ok()) << status.message();
-    EXPECT_EQ(s.updates.Bytes(), expected);
-  }
+  for (const int threads : {1, 2, 5}) ExpectOnThreads(p, expected, threads);
 }
 
 // A sequence in blocks: slots that follow one another are read as one, unless codes follow and tables do not.
@@ -91,15 +94,7 @@ TEST(DequantizeGather, SlotsThatFollowOneAnother) {
         p.scale.ForEach([&](int64_t i, const uint8_t*) { p.scale.SetFloat(i, static_cast<float>(i + 1) * 0x1p-9f); });
         p.offset.ForEach([&](int64_t i, const uint8_t*) { p.offset.SetFloat(i, static_cast<float>(i % 90) * 0.25f); });
         const std::vector<uint8_t> expected = p.Expected();
-        for (const int threads : {1, 3}) {
-          ThreadPool pool(threads);
-          ExecOptions exec;
-          exec.parallel = pool.get();
-          s.updates.Reset();
-          const Status status = DequantizeGather(p.Args(), exec);
-          ASSERT_TRUE(status.ok()) << status.message();
-          EXPECT_EQ(s.updates.Bytes(), expected) << s.Describe();
-        }
+        for (const int threads : {1, 3}) ExpectOnThreads(p, expected, threads);
       }
     }
   }

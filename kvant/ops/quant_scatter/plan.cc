@@ -88,8 +88,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   plan.update_cut = CutGrid(plan.update, exec, geometry.updates);
   plan.cut = ScatterCut(index, facts, plan.update_cut.Units(plan.update), plan.update_cut.tasks);
   if (geometry.updates > 1) {
-    quantize.grid.AddOutside({geometry.updates, {plan.table.step, plan.update_stride, 0}});
-    quantize.grid.Join(/*keep_last=*/false);
+    quantize.grid.Repeat({geometry.updates, {plan.table.step, plan.update_stride, 0}}, /*keep_last=*/false);
   }
   RunTasks(exec, plan.cut.tasks(), RunTask, &plan);
 }

@@ -205,7 +205,7 @@ def _apart(a: Any, b: Any) -> bool:
         return False
     if any(statically_known_true(_end(s) <= t.storage_offset()) for s, t in ((a, b), (b, a))):
         return True
-    steps = [stride for t in (a, b) for size, stride in zip(t.shape, t.stride(), strict=True) if size != 1]
+    steps = [stride for t in (a, b) for size, stride in zip(t.shape, t.stride(), strict=True) if not equal(size, 1)]
     distance = a.storage_offset() - b.storage_offset()
     if not all(isinstance(number, int) for number in (*steps, distance)):
         return False
