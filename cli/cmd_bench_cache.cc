@@ -21,10 +21,10 @@ namespace kvant::cli {
 namespace {
 
 using nlohmann::ordered_json;
-using Shape = CacheBenchOptions::Shape;
+using CacheShape = CacheBenchOptions::Shape;
 
-struct Line {
-  Shape shape;
+struct CacheBenchLine {
+  CacheShape shape;
   int64_t slots;
   Format format;
   const char* op;
@@ -35,7 +35,9 @@ struct Line {
   }
 };
 
-int64_t SlotsFor(const CacheBenchOptions& options, const Shape& shape) { return std::max(options.slots, shape.tokens); }
+int64_t SlotsFor(const CacheBenchOptions& options, const CacheShape& shape) {
+  return std::max(options.slots, shape.tokens);
+}
 
 Buffer Touched(int64_t bytes) {
   Buffer buffer(bytes);
@@ -46,7 +48,7 @@ Buffer Touched(int64_t bytes) {
 // A cache of one format, tokens for it, and random slots that no two tokens share.
 class CacheBench {
  public:
-  CacheBench(const CacheBenchOptions& options, const Shape& shape, Format format)
+  CacheBench(const CacheBenchOptions& options, const CacheShape& shape, Format format)
       : options_(options),
         shape_(shape),
         format_(format),
@@ -184,7 +186,7 @@ class CacheBench {
   }
 
   const CacheBenchOptions& options_;
-  const Shape shape_;
+  const CacheShape shape_;
   const Format format_;
   const int64_t slots_, groups_, code_dim_, x_row_, code_row_, param_row_;
   const Buffer x_, codes_, scale_, offset_;
@@ -192,8 +194,8 @@ class CacheBench {
   std::vector<int64_t> index_;
 };
 
-Status MeasureShape(const CacheBenchOptions& options, const Shape& shape, const ParallelFor& parallel,
-                    std::vector<Line>* lines) {
+Status MeasureShape(const CacheBenchOptions& options, const CacheShape& shape, const ParallelFor& parallel,
+                    std::vector<CacheBenchLine>* lines) {
   ExecOptions exec;
   exec.parallel = &parallel;
   for (const Format format : options.formats) {
@@ -211,7 +213,7 @@ Status MeasureShape(const CacheBenchOptions& options, const Shape& shape, const 
   return {};
 }
 
-std::string ShapeName(const Shape& s) { return fmt::format("{}x{}x{}", s.tokens, s.heads, s.dim); }
+std::string ShapeName(const CacheShape& s) { return fmt::format("{}x{}x{}", s.tokens, s.heads, s.dim); }
 
 // --group-size has to fit every shape and format.
 Status CheckGroups(const CacheBenchOptions& options) {
@@ -222,7 +224,7 @@ Status CheckGroups(const CacheBenchOptions& options) {
         fmt::format("bench-cache: --group-size is {}, but --dst is {}: groups are for int8 and int4",
                     options.group_size, Name(format)));
   }
-  for (const Shape& shape : options.shapes) {
+  for (const CacheShape& shape : options.shapes) {
     if (shape.dim % options.group_size == 0) continue;
     return Status::InvalidValue(fmt::format("bench-cache: --group-size is {}, which does not divide the {} of {}",
                                             options.group_size, shape.dim, ShapeName(shape)));
@@ -232,7 +234,7 @@ Status CheckGroups(const CacheBenchOptions& options) {
 
 }  // namespace
 
-bool ParseCacheShape(std::string_view text, Shape* shape) {
+bool ParseCacheShape(std::string_view text, CacheShape* shape) {
   int used = 0;
   const std::string copy(text);
   long long tokens = 0, heads = 0, dim = 0;
@@ -246,13 +248,13 @@ Status RunCacheBench(const CacheBenchOptions& options) {
   Target target;
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
   const ParallelFor parallel = Threads(options.threads);
-  std::vector<Line> lines;
-  for (const Shape& shape : options.shapes) {
+  std::vector<CacheBenchLine> lines;
+  for (const CacheShape& shape : options.shapes) {
     KVANT_RETURN_IF_ERROR(MeasureShape(options, shape, parallel, &lines));
   }
   if (options.json) {
     ordered_json results = ordered_json::array();
-    for (const Line& line : lines) {
+    for (const CacheBenchLine& line : lines) {
       results.push_back({{"operator", line.op},
                          {"tokens", line.shape.tokens},
                          {"heads", line.shape.heads},
@@ -275,7 +277,7 @@ Status RunCacheBench(const CacheBenchOptions& options) {
   Print(fmt::format("{} tokens at random slots of a cache; target {}, {}\n", Name(options.dtype), Name(target),
                     Count(options.threads, "thread")));
   Table table({"<operator", "<tokens", "<format", "time us", "Gel/s", "of copy", "of streaming copy"});
-  for (const Line& line : lines) {
+  for (const CacheBenchLine& line : lines) {
     table.Add({line.op, ShapeName(line.shape), std::string(Name(line.format)), Short(line.timing.seconds * 1e6),
                Short(line.GigaElements()), fmt::format("{:.0f} %", 100 * line.timing.of_copy),
                fmt::format("{:.0f} %", 100 * line.timing.of_streaming_copy)});

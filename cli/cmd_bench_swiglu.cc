@@ -14,7 +14,7 @@ namespace {
 
 using nlohmann::ordered_json;
 
-struct Line {
+struct SwigluBenchLine {
   BenchOptions::Shape shape;
   DType dtype;
   Timing timing;
@@ -78,12 +78,12 @@ class SwigluBench {
 
 std::string ShapeName(const BenchOptions::Shape& s) { return fmt::format("{}x{}", s.rows, s.columns); }
 
-void PrintLines(const SwigluBenchOptions& options, Target target, const std::vector<Line>& lines) {
+void PrintLines(const SwigluBenchOptions& options, Target target, const std::vector<SwigluBenchLine>& lines) {
   const int mode = static_cast<int>(options.mode);
   const std::string_view scales = options.fixed_scales ? "static" : "dynamic";
   if (options.json) {
     ordered_json results = ordered_json::array();
-    for (const Line& line : lines) {
+    for (const SwigluBenchLine& line : lines) {
       results.push_back({{"rows", line.shape.rows},
                          {"columns", line.shape.columns},
                          {"dtype", Name(line.dtype)},
@@ -106,7 +106,7 @@ void PrintLines(const SwigluBenchOptions& options, Target target, const std::vec
   Print(fmt::format("dequant_swiglu_quant to {}, {}, mode {}, {}; target {}, {}\n", Name(options.format), scales, mode,
                     Count(options.groups, "group"), Name(target), Count(options.threads, "thread")));
   Table table({"<x", "<dtype", "time us", "results, 10^9/s", "of copy", "of streaming copy"});
-  for (const Line& line : lines) {
+  for (const SwigluBenchLine& line : lines) {
     table.Add({ShapeName(line.shape), std::string(Name(line.dtype)), Short(line.timing.seconds * 1e6),
                Short(line.GigaElements()), fmt::format("{:.0f} %", 100 * line.timing.of_copy),
                fmt::format("{:.0f} %", 100 * line.timing.of_streaming_copy)});
@@ -126,10 +126,10 @@ Status RunSwigluBench(const SwigluBenchOptions& options) {
   Target target;
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));
   const ParallelFor parallel = Threads(options.threads);
-  std::vector<Line> lines;
+  std::vector<SwigluBenchLine> lines;
   for (const BenchOptions::Shape& shape : options.shapes) {
     for (const DType dtype : options.dtypes) {
-      Line& line = lines.emplace_back(Line{shape, dtype, {}});
+      SwigluBenchLine& line = lines.emplace_back(SwigluBenchLine{shape, dtype, {}});
       SwigluBench bench(options, shape, dtype);
       KVANT_RETURN_IF_ERROR(bench.Measure(options, parallel, &line.timing));
     }

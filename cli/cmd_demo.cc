@@ -34,7 +34,7 @@ struct Variant {
 constexpr Variant kVariants[] = {{Format::kInt8},         {Format::kInt4},       {Format::kInt4, kGroupSize},
                                  {Format::kFloat8E4M3FN}, {Format::kFloat8E5M2}, {Format::kHiFloat8}};
 
-struct Line {
+struct TensorLine {
   std::string tensor;
   DType dtype = DType::kFloat16;
   std::vector<int64_t> shape;
@@ -65,7 +65,7 @@ Status CheckTargets(const QuantCase& quant, const ExecOptions& exec, std::string
   return status;
 }
 
-Status RunVariant(const LoadedTensor& x, const ParallelFor& parallel, Line* line) {
+Status RunVariant(const LoadedTensor& x, const ParallelFor& parallel, TensorLine* line) {
   DynamicQuantArgs args;
   args.x = x.view;
   args.dst_type = line->variant.format;
@@ -104,7 +104,7 @@ Status RunVariant(const LoadedTensor& x, const ParallelFor& parallel, Line* line
   return {};
 }
 
-Status RunFile(const std::string& path, const ParallelFor& parallel, std::vector<Line>* lines) {
+Status RunFile(const std::string& path, const ParallelFor& parallel, std::vector<TensorLine>* lines) {
   std::unique_ptr<TensorFile> file;
   KVANT_RETURN_IF_ERROR(TensorFile::Open(path, &file));
   std::vector<std::string> names;
@@ -116,7 +116,7 @@ Status RunFile(const std::string& path, const ParallelFor& parallel, std::vector
     for (const Variant& variant : kVariants) {
       // A group as long as the row is the row.
       if (variant.group_size != 0 && (x.view.shape(-1) <= kGroupSize || x.view.shape(-1) % kGroupSize != 0)) continue;
-      Line& line = lines->emplace_back();
+      TensorLine& line = lines->emplace_back();
       line.tensor = name;
       line.dtype = x.view.dtype();
       line.shape.assign(x.view.shape().begin(), x.view.shape().end());
@@ -144,7 +144,7 @@ std::string Quoted(const std::string& word) {
   return quoted + "'";
 }
 
-void PrintTable(const DemoOptions& options, Target active, const std::vector<Line>& lines) {
+void PrintTable(const DemoOptions& options, Target active, const std::vector<TensorLine>& lines) {
   Print(fmt::format(
       "Activations of a transformer, a scale a row (g32: for 32 elements); integers asymmetric, floats symmetric.\n"
       "After: codes, scales and offsets. Largest error: in units of scale. Of copy: the share of the speed of a copy\n"
@@ -154,8 +154,8 @@ void PrintTable(const DemoOptions& options, Target active, const std::vector<Lin
       Name(active), Count(options.threads, "thread")));
   Table table({"<tensor, format", "bytes before", "after", "B/element", "SQNR dB", "largest error", "time us", "GB/s",
                "of copy"});
-  const Line* last = nullptr;
-  for (const Line& line : lines) {
+  const TensorLine* last = nullptr;
+  for (const TensorLine& line : lines) {
     if (last == nullptr || last->tensor != line.tensor || last->dtype != line.dtype) {
       table.AddText(fmt::format("{} {} {}", line.tensor, Name(line.dtype), ShapeText(line.shape)));
     }
@@ -186,10 +186,10 @@ void PrintNextSteps(const DemoOptions& options) {
                   program, in, codes, back));
 }
 
-void PrintAsJson(const DemoOptions& options, Target active, const std::vector<Line>& lines,
+void PrintAsJson(const DemoOptions& options, Target active, const std::vector<TensorLine>& lines,
                  const std::vector<CacheLine>& caches, const MoeReport& moe) {
   ordered_json all = ordered_json::array();
-  for (const Line& line : lines) {
+  for (const TensorLine& line : lines) {
     all.push_back({{"tensor", line.tensor},
                    {"dtype", Name(line.dtype)},
                    {"shape", line.shape},
@@ -246,7 +246,7 @@ Status RunDemo(const DemoOptions& options) {
   Target active;
   KVANT_RETURN_IF_ERROR(ActiveTarget(&active));
   const ParallelFor parallel = Threads(options.threads);
-  std::vector<Line> lines;
+  std::vector<TensorLine> lines;
   for (const char* const name : kFiles) {
     KVANT_RETURN_IF_ERROR(RunFile((std::filesystem::path(options.data) / name).string(), parallel, &lines));
   }
@@ -258,7 +258,7 @@ Status RunDemo(const DemoOptions& options) {
   KVANT_RETURN_IF_ERROR(RunMoeDemo((std::filesystem::path(options.data) / kFiles[0]).string(),
                                    (std::filesystem::path(options.data) / "smooth.safetensors").string(), exec, &moe));
   options.json ? PrintAsJson(options, active, lines, caches, moe) : PrintTable(options, active, lines);
-  for (const Line& line : lines) {
+  for (const TensorLine& line : lines) {
     if (line.fault.empty()) continue;
     throw std::runtime_error(fmt::format("{} {} to {}: {}", line.tensor, Name(line.dtype),
                                          ShortName(line.variant.format, line.variant.group_size), line.fault));

@@ -15,7 +15,7 @@ namespace {
 using nlohmann::ordered_json;
 
 // What the output holds: the tensors of `from`, in that order, and which of them are codes that become numbers.
-struct Plan {
+struct DequantizePlan {
   std::vector<const TensorEntry*> from;
   std::vector<bool> decode;
   std::vector<OutputTensor> to;
@@ -23,7 +23,7 @@ struct Plan {
   int64_t decoded = 0;
 };
 
-Status MakePlan(const DequantizeOptions& options, const TensorSet& input, Plan* plan) {
+Status MakePlan(const DequantizeOptions& options, const TensorSet& input, DequantizePlan* plan) {
   const TensorFile& file = input.file();
   KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, input));
   const bool only = options.output.ends_with(".npy");
@@ -75,12 +75,12 @@ Status DecodeTensor(const TensorSet& input, const TensorEntry& entry, const Outp
 }
 
 // Of tensor i: the factors that its numbers are multiplied with; empty if there are none.
-std::string SmoothOf(const TensorSet& input, const Plan& plan, size_t i) {
+std::string SmoothOf(const TensorSet& input, const DequantizePlan& plan, size_t i) {
   return plan.decode[i] ? input.SmoothOf(plan.from[i]->name) : "";
 }
 
-void Report(const DequantizeOptions& options, const TensorSet& input, const Plan& plan, const QuantizedWriter& writer,
-            double seconds) {
+void Report(const DequantizeOptions& options, const TensorSet& input, const DequantizePlan& plan,
+            const QuantizedWriter& writer, double seconds) {
   const int64_t before = input.file_bytes(), after = writer.file_bytes();
   const auto copied = static_cast<int64_t>(plan.to.size()) - plan.decoded;
   if (!options.json) {
@@ -121,7 +121,7 @@ Status RunDequantize(const DequantizeOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<TensorSet> input;
   KVANT_RETURN_IF_ERROR(TensorSet::Open(options.input, &input));
-  Plan plan;
+  DequantizePlan plan;
   KVANT_RETURN_IF_ERROR(MakePlan(options, *input, &plan));
   Target target;
   KVANT_RETURN_IF_ERROR(ActiveTarget(&target));

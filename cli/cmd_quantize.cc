@@ -17,7 +17,7 @@ namespace {
 using nlohmann::ordered_json;
 
 // What happens to the tensors of the input: those of `from` go to the output tensor of the same index.
-struct Plan {
+struct QuantizePlan {
   std::vector<const TensorEntry*> from;
   std::vector<OutputTensor> to;
   int64_t quantized = 0, left_out = 0;
@@ -90,7 +90,7 @@ QuantInfo InfoFor(const QuantizeOptions& options, const TensorEntry& entry) {
   return info;
 }
 
-Status MakePlan(const QuantizeOptions& options, const TensorSet& input, const Factors& factors, Plan* plan) {
+Status MakePlan(const QuantizeOptions& options, const TensorSet& input, const Factors& factors, QuantizePlan* plan) {
   KVANT_RETURN_IF_ERROR(CheckSelection(options.selection, input));
   // One tensor fits into a .npy file: the others cannot come along.
   const bool only = options.only || options.output.ends_with(".npy");
@@ -172,8 +172,8 @@ class Misfits {
   bool named_ = false;
 };
 
-void Report(const QuantizeOptions& options, const TensorSet& input, const Plan& plan, const QuantizedWriter& writer,
-            double seconds) {
+void Report(const QuantizeOptions& options, const TensorSet& input, const QuantizePlan& plan,
+            const QuantizedWriter& writer, double seconds) {
   const int64_t before = input.file_bytes(), after = writer.file_bytes();
   if (!options.json) {
     const auto copied = static_cast<int64_t>(plan.to.size()) - plan.quantized;
@@ -220,7 +220,7 @@ Status RunQuantize(const QuantizeOptions& options) {
   KVANT_RETURN_IF_ERROR(TensorSet::Open(options.input, &input));
   Factors factors;
   KVANT_RETURN_IF_ERROR(LoadFactors(options, *input, &factors));
-  Plan plan;
+  QuantizePlan plan;
   KVANT_RETURN_IF_ERROR(MakePlan(options, *input, factors, &plan));
   std::vector<QuantizeTask> tasks;
   Misfits misfits;

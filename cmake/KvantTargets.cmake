@@ -88,8 +88,10 @@ function(kvant_add_folder folder)
   endif()
 endfunction()
 
-# A folder of kvant/ that holds no operators. Which of its headers are public is said here.
+# kvant_add_layer(name [UNITY]): a folder of kvant/ that holds no operators. Which of its headers are public is said here.
+# UNITY: its sources are compiled as one with KVANT_UNITY.
 function(kvant_add_layer name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "UNITY" "" "")
   set(public_core *.h)
   set(public_formats format*.h)
   set(public_rowwise quant_mode.h)
@@ -99,6 +101,11 @@ function(kvant_add_layer name)
     kvant_public_headers(${headers})
   endforeach()
   kvant_add_folder(${name})
+  if(arg_UNITY)
+    get_target_property(sources kvant SOURCES)
+    list(FILTER sources INCLUDE REGEX "/kvant/${name}/")
+    set_source_files_properties(${sources} PROPERTIES UNITY_GROUP ${name})
+  endif()
 endfunction()
 
 # An operator: the folder kvant/ops/<name>, whose public headers are <name>.h and, with KVANT_CUDA, cuda.h.

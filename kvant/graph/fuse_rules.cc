@@ -12,8 +12,6 @@ namespace {
 constexpr std::string_view kFused = "dynamic_quant_update_scatter_";
 using Shape = std::vector<int64_t>;
 
-Status NotFused(std::string reason) { return Status::InvalidValue(std::move(reason)); }
-
 std::string TextOf(const NodeInfo& node, std::string_view attribute) { return Text(AttributeOf(node, attribute)); }
 int64_t IntOf(const NodeInfo& node, std::string_view attribute) {
   return std::get<int64_t>(AttributeOf(node, attribute).get());

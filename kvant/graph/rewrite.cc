@@ -7,8 +7,6 @@
 namespace kvant::graph {
 namespace {
 
-Status NotFused(std::string reason) { return Status::InvalidValue(std::move(reason)); }
-
 bool Reads(const NodeInfo& node, int value) {
   return std::find(node.arguments.begin(), node.arguments.end(), value) != node.arguments.end();
 }
@@ -25,6 +23,8 @@ std::vector<size_t> NodesReading(const Ir& ir, int value) {
 }
 
 }  // namespace
+
+Status NotFused(std::string reason) { return Status::InvalidValue(std::move(reason)); }
 
 int ArgumentOf(const NodeInfo& node, std::string_view name) {
   return node.arguments[static_cast<size_t>(node.op->ArgumentIndex(name))];

@@ -1,4 +1,4 @@
-// What rewriting a graph needs to know of it. A failure's text is the reason why a place stays as it is.
+// What rewriting a graph needs to know of it.
 #ifndef KVANT_GRAPH_REWRITE_H_
 #define KVANT_GRAPH_REWRITE_H_
 
@@ -13,6 +13,9 @@
 namespace kvant::graph {
 
 using Ids = std::set<int>;  // of nodes
+
+// Why a place stays as it is.
+Status NotFused(std::string reason);
 
 int ArgumentOf(const NodeInfo& node, std::string_view name);
 // An attribute that is given or has a default.

@@ -33,13 +33,6 @@ bool SameStrides(const ConstTensorView& t, const TensorType& type) {
   return true;
 }
 
-// Something that is bound, and who writes it.
-struct Bound {
-  std::string what;  // "input x"
-  ConstTensorView tensor;
-  std::string writer;  // empty: nobody
-};
-
 }  // namespace
 
 class Runner {
@@ -54,6 +47,13 @@ class Runner {
   Status Finish(std::vector<Tensor>* outputs);
 
  private:
+  // Something that is bound, and who writes it.
+  struct Bound {
+    std::string what;  // "input x"
+    ConstTensorView tensor;
+    std::string writer;  // empty: nobody
+  };
+
   Status BindInput(int id, const Binding* binding);
   Status BindOutput(const OutputInfo& output, const Binding* binding);
   Status CheckMemory() const;
