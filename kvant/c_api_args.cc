@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "kvant/core/enumerators.h"
 #include "kvant/core/version.h"
 #include "kvant/rowwise/rules.h"
 
@@ -74,7 +75,7 @@ bool Fits(const DLTensor& t, int64_t element_bytes) {
   return true;
 }
 
-QuantMode ReadMode(ArgReader& read, int32_t mode) { return read.Choice("quant_mode", mode, QuantMode::kPerChannel); }
+QuantMode ReadMode(ArgReader& read, int32_t mode) { return read.Choice<QuantMode>("quant_mode", mode); }
 
 }  // namespace
 
@@ -100,9 +101,11 @@ void ArgReader::CheckSize(std::string_view prefix, size_t size, size_t known, co
 }
 
 int32_t ArgReader::CheckChoice(std::string_view name, int32_t value, int32_t first, int32_t last) {
-  if (value >= first && value <= last) return value;
-  Fail(Status::InvalidValue(fmt::format("{}: {} is {}, expected {} to {}", op_, name, value, first, last)));
-  return first;
+  if (Status status = CheckNumber(op_, name, value, first, last); !status.ok()) {
+    Fail(std::move(status));
+    return first;
+  }
+  return value;
 }
 
 DType ArgReader::Type(std::string_view name, DLDataType t) {
@@ -173,7 +176,7 @@ ExecOptions ArgReader::Exec(const kvant_exec* exec, ParallelFor* parallel) {
   CheckSize("exec.", exec->struct_size, sizeof(kvant_exec), exec);
   if (!ok()) return {};
   ExecOptions options;
-  options.stores = Choice("exec.stores", exec->stores, Stores::kStreaming);
+  options.stores = Choice<Stores>("exec.stores", exec->stores);
   options.workspace = exec->workspace;
   options.workspace_bytes = exec->workspace_bytes;
   constexpr size_t kAlignment = alignof(std::max_align_t);
@@ -202,7 +205,7 @@ DLDataType ToDLPack(DType dtype) {
   return {};
 }
 
-Format ReadFormat(ArgReader& read, int32_t dst_type) { return read.Choice("dst_type", dst_type, Format::kHiFloat8); }
+Format ReadFormat(ArgReader& read, int32_t dst_type) { return read.Choice<Format>("dst_type", dst_type); }
 
 DynamicQuantArgs Convert(ArgReader& read, const kvant_dynamic_quant_args& a) {
   return {.x = read.Tensor("x", a.x),
@@ -264,7 +267,7 @@ QuantizeArgs Convert(ArgReader& read, const kvant_quantize_args& a) {
           .dst_type = ReadFormat(read, a.dst_type),
           .axis = a.axis,
           .reciprocal_scale = read.Choice("reciprocal_scale", a.reciprocal_scale, true),
-          .round_mode = read.Choice("round_mode", a.round_mode, RoundMode::kHybrid),
+          .round_mode = read.Choice<RoundMode>("round_mode", a.round_mode),
           .y = read.Tensor("y", a.y)};
 }
 

@@ -37,6 +37,10 @@ class ArgReader {
 
   // One of the enumerators first..last.
   template <class Enum>
+  Enum Choice(std::string_view name, int32_t value) {
+    return Choice(name, value, LastOf(Enum{}));
+  }
+  template <class Enum>
   Enum Choice(std::string_view name, int32_t value, Enum last, Enum first = Enum{}) {
     return static_cast<Enum>(CheckChoice(name, value, static_cast<int32_t>(first), static_cast<int32_t>(last)));
   }

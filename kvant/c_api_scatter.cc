@@ -38,7 +38,7 @@ std::optional<IndexMode> ReadIndexMode(ArgReader& read, kvant_index_mode mode) {
 }
 
 IndexPolicy ReadPolicy(ArgReader& read, kvant_index_policy policy) {
-  return read.Choice("index_policy", policy, IndexPolicy::kSkip);
+  return read.Choice<IndexPolicy>("index_policy", policy);
 }
 
 // What a scatter in place and one into a copy read alike.
@@ -66,7 +66,7 @@ Args ConvertQuantScatter(ArgReader& read, const kvant_quant_scatter_args& a) {
   args.axis = a.axis;
   args.quant_axis = a.quant_axis;
   args.reciprocal_scale = read.Choice("reciprocal_scale", a.reciprocal_scale, true);
-  args.round_mode = read.Choice("round_mode", a.round_mode, RoundMode::kHybrid);
+  args.round_mode = read.Choice<RoundMode>("round_mode", a.round_mode);
   args.index_mode = ReadIndexMode(read, a.index_mode);
   args.index_policy = ReadPolicy(read, a.index_policy);
   return args;

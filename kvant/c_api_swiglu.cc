@@ -49,9 +49,9 @@ DequantSwigluQuantArgs Convert(ArgReader& read, const kvant_dequant_swiglu_quant
   args.quant_offset = read.Tensor("quant_offset", a.quant_offset);
   args.group_index = read.Tensor("group_index", a.group_index);
   args.activate_left = read.Choice("activate_left", a.activate_left, true);
-  args.quant_mode = read.Choice("quant_mode", a.quant_mode, ScaleSource::kDynamic);
+  args.quant_mode = read.Choice<ScaleSource>("quant_mode", a.quant_mode);
   args.dst_type = ReadFormat(read, a.dst_type);
-  args.swiglu_mode = read.Choice("swiglu_mode", a.swiglu_mode, SwigluMode::kClamped);
+  args.swiglu_mode = read.Choice<SwigluMode>("swiglu_mode", a.swiglu_mode);
   args.clamp_limit = a.clamp_limit;
   args.glu_alpha = a.glu_alpha;
   args.glu_bias = a.glu_bias;

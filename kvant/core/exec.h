@@ -12,6 +12,7 @@ namespace kvant {
 // Whether results bypass the cache. kAuto streams only results that are larger than what a consumer would still find
 // in cache (see rowwise/cpu_tuning.h).
 enum class Stores : unsigned char { kAuto, kNormal, kStreaming };
+constexpr Stores LastOf(Stores) { return Stores::kStreaming; }
 
 struct ExecOptions {
   const ParallelFor* parallel = nullptr;  // null: DefaultParallelFor()

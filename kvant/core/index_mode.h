@@ -19,6 +19,9 @@ enum class IndexMode : uint8_t { kBatch, kPair, kSlot };
 // kSkip   such an update is skipped as a whole; the others are written.
 enum class IndexPolicy : uint8_t { kError, kSkip };
 
+constexpr IndexMode LastOf(IndexMode) { return IndexMode::kSlot; }
+constexpr IndexPolicy LastOf(IndexPolicy) { return IndexPolicy::kSkip; }
+
 constexpr std::string_view Name(IndexMode m) {
   return m == IndexMode::kBatch ? "batch" : m == IndexMode::kPair ? "pair" : "slot";
 }

@@ -31,6 +31,7 @@ inline constexpr FormatInfo kFormatInfo[] = {
 };
 inline constexpr int kNumFormats = sizeof(kFormatInfo) / sizeof(kFormatInfo[0]);
 
+constexpr Format LastOf(Format) { return static_cast<Format>(kNumFormats - 1); }
 constexpr const FormatInfo& Info(Format f) { return kFormatInfo[static_cast<int>(f)]; }
 constexpr std::string_view Name(Format f) { return Info(f).name; }
 constexpr bool IsInteger(Format f) { return f == Format::kInt8 || f == Format::kInt4; }
@@ -79,6 +80,8 @@ constexpr bool ParseFormat(std::string_view name, Format* f) {
 // How a float becomes a code. kRint is nearest-even for integers and FP8 and means kRound for HIFLOAT8, whose own
 // modes are kRound (nearest, ties away from zero) and kHybrid.
 enum class RoundMode : uint8_t { kRint, kRound, kHybrid };
+
+constexpr RoundMode LastOf(RoundMode) { return RoundMode::kHybrid; }
 
 constexpr std::string_view Name(RoundMode m) {
   return m == RoundMode::kRint ? "rint" : m == RoundMode::kRound ? "round" : "hybrid";

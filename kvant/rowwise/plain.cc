@@ -57,7 +57,8 @@ void QuantizeShortRow(const PlainRows& p) {
 bool FindPlainRows(Format format, bool asymmetric, const ConstTensorView& x, const ConstTensorView& y,
                    const ConstTensorView& scale, const ConstTensorView& offset, PlainRows* p) {
   const int rank = x.rank();
-  if (rank < 1 || rank > kMaxRank || !IsFloat(x.dtype()) || !IsHere(x, x.dtype(), rank)) return false;
+  if (format > LastOf(format) || rank < 1 || rank > kMaxRank || !IsFloat(x.dtype()) || !IsHere(x, x.dtype(), rank))
+    return false;
   if (!IsHere(y, StorageType(format), rank) || !IsHere(scale, DType::kFloat32, rank - 1)) return false;
   if (asymmetric ? !IsHere(offset, DType::kFloat32, rank - 1) : offset.present()) return false;
   const int packing = format == Format::kInt4 ? 1 : 0;

@@ -13,6 +13,8 @@ enum class QuantMode : uint8_t {
   kPerChannel,  // dimension -2, for each leading index and each column
 };
 
+constexpr QuantMode LastOf(QuantMode) { return QuantMode::kPerChannel; }
+
 constexpr std::string_view Name(QuantMode m) {
   return m == QuantMode::kPerToken ? "pertoken" : m == QuantMode::kPerTensor ? "pertensor" : "perchannel";
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <string>
 
+#include "kvant/core/enumerators.h"
 #include "kvant/core/overlap.h"
 #include "kvant/numerics/fp_env.h"
 
@@ -110,6 +111,7 @@ Status CheckIndex(std::string_view op, NamedTensor t) {
 Status CheckInputs(const RowwiseInputs& in) {
   KVANT_RETURN_IF_ERROR(CheckPresent(in.op, {in.x_name, in.x}));
   KVANT_RETURN_IF_ERROR(CheckFloat(in.op, {in.x_name, in.x}));
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(in.op, "quant_mode", in.quant_mode));
   if (in.x.rank() < 1) return Status::InvalidValue(fmt::format("{}: x has no dimensions, expected at least 1", in.op));
   if (in.quant_mode == QuantMode::kPerChannel && in.x.rank() < 2) {
     return Status::InvalidValue(fmt::format("{}: x has shape {}, quant_mode perchannel needs at least 2 dimensions",
@@ -130,6 +132,7 @@ Status CheckInputs(const RowwiseInputs& in) {
 }
 
 Status CheckFormat(const RowwiseInputs& in, Format format) {
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(in.op, "dst_type", format));
   if (in.group_size != 0 && !IsInteger(format)) {
     return Status::InvalidValue(fmt::format("{}: group_size is {}, but dst_type is {}: groups are for int8 and int4",
                                             in.op, in.group_size, Name(format)));
@@ -146,6 +149,7 @@ Status CheckFormat(const RowwiseInputs& in, Format format) {
 }
 
 Status CheckDstTypeMax(std::string_view op, Format format, double dst_type_max, float* d) {
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(op, "dst_type", format));
   *d = Info(format).d;
   if (dst_type_max == 0) return {};
   if (format != Format::kHiFloat8) {
@@ -211,6 +215,7 @@ Status CheckSpec(std::string_view op, NamedTensor t, const TensorSpec& spec) {
 }
 
 Status CheckStorage(std::string_view op, NamedTensor t, Format format) {
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(op, "dst_type", format));
   if (StorageAllowed(format, t.tensor.dtype())) return {};
   std::string storages(Name(StorageType(format)));
   for (const DType other : {DType::kUInt8, DType::kInt32}) {

@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 
+#include "kvant/core/enumerators.h"
+
 namespace kvant {
 namespace {
 
@@ -76,6 +78,8 @@ Status CheckScatter(const ScatterInputs& in, ScatterGeometry* geometry) {
   if (!in.index_mode.has_value()) {
     return Status::InvalidValue(fmt::format("{}: index_mode is missing, expected batch, pair or slot", in.op));
   }
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(in.op, "index_mode", *in.index_mode));
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(in.op, "index_policy", in.index_policy));
   KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.self));
   if (!in.gathers) KVANT_RETURN_IF_ERROR(CheckPresent(in.op, in.updates));
   ScatterGeometry g;

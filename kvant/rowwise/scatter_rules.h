@@ -17,6 +17,7 @@ struct ScatterInputs {
   NamedTensor updates;
   int axis;  // of self; negative counts from the end
   std::optional<IndexMode> index_mode;
+  IndexPolicy index_policy;
   bool whole_rows = false;        // the last dimension is quantized together: the axis comes before it
   int64_t codes_per_element = 1;  // of self, in its last dimension: updates has as many elements for one of self
   bool gathers = false;           // the shape of updates was made of `length` and indices: errors name those

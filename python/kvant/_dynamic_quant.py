@@ -107,6 +107,8 @@ def dynamic_quant(
     """
     code = format_code("dynamic_quant", dst_type)
     mode = quant_mode_code("dynamic_quant", quant_mode)
+    if not isinstance(symmetric, bool):  # "no" would be true
+        raise TypeError(f"dynamic_quant: symmetric is {symmetric!r}, expected True or False")
     if out is not None:
         into = results("dynamic_quant", out, ("y", "scale") if symmetric else ("y", "scale", "offset"))
         offset = None if symmetric else into[2]

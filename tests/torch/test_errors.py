@@ -34,6 +34,11 @@ def cache() -> tuple[torch.Tensor, torch.Tensor]:
             "dynamic_quant: x is float64, expected float16, bfloat16 or float32",
         ),
         (
+            lambda: kvant.dynamic_quant(torch.ones(2, 4), symmetric="no"),  # type: ignore[call-overload]
+            TypeError,
+            "dynamic_quant: symmetric is 'no', expected True or False",
+        ),
+        (
             lambda: kvant.quantize(torch.ones(2, 4), torch.ones(3)),
             ValueError,
             "quantize: quant_scales has 3 elements, expected 1 or x.shape[-1] = 4",

@@ -25,6 +25,9 @@ enum class ScaleSource : uint8_t {
   kDynamic = 1,  // measured: s = s * quant_scale; scale = max|s| / D of the row; y = cast(s / scale)
 };
 
+constexpr SwigluMode LastOf(SwigluMode) { return SwigluMode::kClamped; }
+constexpr ScaleSource LastOf(ScaleSource) { return ScaleSource::kDynamic; }
+
 // For every row of x, with g its parameter row:
 //
 //   v = float(x + bias[g])                                   int32 bias, added in int32, wrapping

@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "kvant/core/enumerators.h"
 #include "kvant/numerics/fp_env.h"
 #include "kvant/rowwise/rules.h"
 
@@ -33,6 +34,9 @@ Status CheckX(const ConstTensorView& x) {
 
 // Doubles are rounded once to float32.
 Status CheckAttributes(const DequantSwigluQuantArgs& a, Attributes* attributes) {
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(kOp, "dst_type", a.dst_type));
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(kOp, "quant_mode", a.quant_mode));
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(kOp, "swiglu_mode", a.swiglu_mode));
   if (a.dst_type == Format::kInt4) {
     return Invalid("dst_type is int4, expected int8, float8_e4m3fn, float8_e5m2 or hifloat8");
   }

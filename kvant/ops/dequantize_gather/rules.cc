@@ -54,6 +54,7 @@ Status CheckInputs(const DequantizeGatherArgs& a, DType dtype, ScatterGeometry* 
                                       {"x", logical},
                                       a.axis,
                                       a.index_mode,
+                                      a.index_policy,
                                       /*whole_rows=*/true,
                                       packed,
                                       /*gathers=*/true},

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "kvant/core/enumerators.h"
+
 namespace kvant::dynamic_quant_update_scatter {
 namespace {
 
@@ -43,6 +45,7 @@ Status CheckCache(const Args& a, const CacheUpdate& c, const Names& names, Scatt
                                       {names.updates, c.updates},
                                       a.axis,
                                       a.index_mode,
+                                      a.index_policy,
                                       /*whole_rows=*/true,
                                       packed},
                                      geometry));
@@ -82,6 +85,7 @@ Args Canonical(Args a) {
 }
 
 Status Check(const Args& a, ScatterGeometry* geometry, Device device) {
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(kOp, "dst_type", a.dst_type));
   if (!IsInteger(a.dst_type)) {
     return Status::InvalidType(fmt::format("{}: dst_type is {}, expected int8 or int4", kOp, Name(a.dst_type)));
   }

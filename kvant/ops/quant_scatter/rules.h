@@ -16,8 +16,8 @@ inline constexpr std::string_view kInPlace = "quant_scatter_";
 template <class Args>
 Status CheckInputs(std::string_view op, const Args& a, ScatterGeometry* geometry) {
   const NamedTensor updates = {"updates", a.updates};
-  KVANT_RETURN_IF_ERROR(
-      CheckScatter({op, {"self", a.self}, a.indices, updates, a.axis, a.index_mode, /*whole_rows=*/true}, geometry));
+  KVANT_RETURN_IF_ERROR(CheckScatter(
+      {op, {"self", a.self}, a.indices, updates, a.axis, a.index_mode, a.index_policy, /*whole_rows=*/true}, geometry));
   KVANT_RETURN_IF_ERROR(CheckFloat(op, updates));
   if (a.dst_type == Format::kInt4) {
     return Status::InvalidValue(

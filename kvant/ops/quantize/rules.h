@@ -4,6 +4,7 @@
 
 #include <fmt/core.h>
 
+#include "kvant/core/enumerators.h"
 #include "kvant/ops/quantize/quantize.h"
 #include "kvant/rowwise/rules.h"
 
@@ -38,6 +39,7 @@ inline Status CheckParameters(std::string_view op, NamedTensor scales, NamedTens
 }
 
 inline Status CheckRoundMode(std::string_view op, RoundMode mode, Format format) {
+  KVANT_RETURN_IF_ERROR(CheckEnumerator(op, "round_mode", mode));
   if (mode == RoundMode::kRint || format == Format::kHiFloat8) return {};
   return Status::InvalidValue(
       fmt::format("{}: round_mode is {}, but dst_type is {}: it is for hifloat8", op, Name(mode), Name(format)));

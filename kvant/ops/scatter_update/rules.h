@@ -14,8 +14,8 @@ inline constexpr std::string_view kInPlace = "scatter_update_";
 
 template <class Args>
 Status CheckInputs(std::string_view op, const Args& a, ScatterGeometry* geometry) {
-  KVANT_RETURN_IF_ERROR(
-      CheckScatter({op, {"self", a.self}, a.indices, {"updates", a.updates}, a.axis, a.index_mode}, geometry));
+  KVANT_RETURN_IF_ERROR(CheckScatter(
+      {op, {"self", a.self}, a.indices, {"updates", a.updates}, a.axis, a.index_mode, a.index_policy}, geometry));
   if (a.updates.dtype() == a.self.dtype()) return {};
   return Status::InvalidType(
       fmt::format("{}: updates is {}, expected {} as self", op, Name(a.updates.dtype()), Name(a.self.dtype())));
