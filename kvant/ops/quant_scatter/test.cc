@@ -73,21 +73,25 @@ Problem Cache(IndexMode mode, Format format, const Shape& self, int64_t n, int64
   return p;
 }
 
-// A prompt: slots that follow one another, in blocks that do not, are encoded as one; some are padding or named again.
-TEST(QuantScatter, SlotsThatFollowOneAnother) {
+// Prompts and decodes: slots that follow one another, in blocks that do not, are encoded as one; those that do not wait
+// for others. Some are padding or named again.
+TEST(QuantScatter, SlotsTogetherAndApart) {
   Rng rng(5);
   const auto pools = testing::SomePools();
   const struct {
     Shape cache;
     int axis;
-  } kCases[] = {{{50, 16, 8, 40}, 1}, {{50, 8, 16, 40}, 2}, {{50, 16, 3, 1}, 1}, {{9, 16, 1, 2100}, 1}};
+    int apart;  // one in so many
+  } kCases[] = {{{50, 16, 8, 40}, 1, 30}, {{50, 8, 16, 40}, 2, 30}, {{50, 16, 3, 1}, 1, 30}, {{9, 16, 1, 2100}, 1, 30},
+                {{50, 16, 8, 40}, 1, 2},  {{50, 8, 16, 40}, 2, 2},  {{50, 16, 3, 1}, 1, 1},  {{9, 16, 1, 2100}, 1, 2},
+                {{9, 16, 1, 2048}, 1, 1}, {{9, 16, 2, 1030}, 1, 3}, {{9, 2, 16, 1024}, 2, 1}};
   for (const auto& c : kCases) {
     for (const Format format : kCodeFormats) {
       const int64_t blocks = c.cache[0], n = blocks * 16 - 7;
       Problem p = Cache(IndexMode::kSlot, format, c.cache, n, 1, rng, c.axis);
       for (int64_t i = 0; i < n; ++i) {
         const int64_t slot = (i / 16 * 7 + 3) % blocks * 16 + i % 16;
-        p.SetIndex(i, OneIn(rng, 50) ? -1 : OneIn(rng, 30) ? Uniform(rng, 0, n) : slot);
+        p.SetIndex(i, OneIn(rng, 50) ? -1 : OneIn(rng, c.apart) ? Uniform(rng, 0, n) : slot);
       }
       p.indices.Keep();
       const Bytes expected = p.Unfused(rng);
@@ -137,7 +141,7 @@ TEST(QuantScatter, PermutedCaches) {
                                Shape{4 * 16 * 32, -32, 16 * 32, -1}, Shape{1, 9, 9 * 16, 9 * 16 * 4}}) {
     for (const IndexMode mode : testing::kIndexModes) {
       for (const Format format : kCodeFormats) {
-        Problem p = Cache(mode, format, {9, 16, 4, 32}, 8, 3, rng);
+        Problem p = Cache(mode, format, {9, 16, 4, 32}, mode == IndexMode::kBatch ? 8 : 40, 3, rng);
         p.self = TestTensor(p.self.dtype(), p.self.shape(), strides, rng);
         const Bytes expected = p.Unfused(rng);
         testing::OnEachTarget([&](Target target) { EXPECT_EQ(p.CheckInPlace(expected, {}), "") << Name(target); });
