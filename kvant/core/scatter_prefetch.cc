@@ -11,9 +11,10 @@ constexpr int64_t kMostAhead = 8;
 
 }  // namespace
 
-ScatterLines::ScatterLines(const TensorView& window) {
+ScatterLines::ScatterLines(const TensorView& window, const ScatterStart& start, const ScatterGeometry& geometry) {
   const int64_t bytes = ByteSize(window.dtype()), elements = window.elements();
-  if (elements == 0) return;
+  if (elements == 0 || geometry.updates < 2) return;
+  if (!IsFar(start, geometry) && geometry.updates * elements * bytes < kManyBytes) return;
   ahead = std::clamp<int64_t>(kAheadBytes / (elements * bytes), 1, kMostAhead);
   // Rows are runs of neighbours in the last dimension.
   const bool run = window.rank() > 0 && window.stride(-1) == 1;

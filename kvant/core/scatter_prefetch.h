@@ -2,9 +2,24 @@
 #ifndef KVANT_CORE_SCATTER_PREFETCH_H_
 #define KVANT_CORE_SCATTER_PREFETCH_H_
 
+#include <cstdlib>
+
 #include "kvant/core/scatter_table.h"
 
 namespace kvant {
+
+// A cache of this many bytes is asked for before it is written: it is seldom where the processor has it at hand, in cache
+// or in its table of pages. Random places of 512 MB, dynamic INT8: about 15 % faster, INT4: 10 %. Places that are at hand
+// take 4 (dynamic) to 10 % longer with requests than without.
+inline constexpr int64_t kFarBytes = 16 * 1024 * 1024;
+
+inline bool IsFar(const ScatterStart& start, const ScatterGeometry& g) {
+  return std::abs(start.first_stride) * g.firsts >= kFarBytes;
+}
+
+// Copies and static codes, which take less time, are asked for also by calls that write this many bytes: 512 KB of a
+// smaller cache 10 % faster. Dynamic quantization was up to 30 % slower.
+inline constexpr int64_t kManyBytes = 256 * 1024;
 
 // Where the first cache lines of an update lie, as offsets from its place, and how many updates ahead to ask for them.
 struct ScatterLines {
@@ -16,8 +31,9 @@ struct ScatterLines {
   int64_t ahead = 1;
   int64_t offset[kMost];
 
+  // None, or those of updates shaped like the window into what begins at `start`, if it is worth asking for them.
   ScatterLines() = default;
-  explicit ScatterLines(const TensorView& window);
+  ScatterLines(const TensorView& window, const ScatterStart& start, const ScatterGeometry& geometry);
 };
 
 // One task's walk over its updates.
@@ -28,6 +44,7 @@ class ScatterPrefetch {
 
   // To be called before update i, with i ascending.
   void Before(int64_t i) {
+    if (lines_.count == 0) return;
     const int64_t end = std::min(i + lines_.ahead + 1, cut_.EndOf(task_));
     for (next_ = std::max(next_, i + 1); next_ < end; ++next_) {
       ScatterPlace place;

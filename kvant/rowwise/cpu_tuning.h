@@ -39,10 +39,7 @@ inline constexpr int64_t kPiece = 4096;
 // Elements from which on subnormals are flushed to zero: changing the state takes as long as an operation on one or
 // two.
 inline constexpr int64_t kFlushFrom = 256;
-// A cache of this many bytes of codes is asked for before it is written: it is seldom where the processor has it at
-// hand, in cache or in its table of pages. Random places of 512 MB, 4 updates at a time: about 15 % faster (INT8) and
-// 10 % (INT4); places in a cache of 4 MB would be 4 % slower.
-inline constexpr int64_t kFarBytes = 16 * 1024 * 1024;
+// Updates that a far cache (scatter_prefetch.h) is asked for at a time.
 inline constexpr int64_t kAskedUpdates = 4;
 // Rows of an update that are asked for; where there are more, hardware sees them coming.
 inline constexpr int64_t kAskedRows = 16;

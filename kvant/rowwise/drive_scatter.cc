@@ -1,8 +1,8 @@
 #include "kvant/rowwise/drive_scatter.h"
 
 #include <algorithm>
-#include <cstdlib>
 
+#include "kvant/core/scatter_prefetch.h"
 #include "kvant/rowwise/batched_rows.h"
 
 namespace kvant {
@@ -77,7 +77,7 @@ void DriveScatter(const RowwisePlan& plan, int task) {
     return {row, plan.x.data + x->At(row), to.y.At(place, j), to.scale.At(place, j), to.offset.At(place, j)};
   };
   const ScatterGeometry& g = to.cut.index().geometry();
-  const bool far = g.updates > 1 && std::abs(to.y.first_stride) * g.firsts >= kFarBytes;
+  const bool far = g.updates > 1 && IsFar(to.y, g);
   const int64_t updates = to.cut.EndOf(task);
   const int64_t asked = regular ? std::min(to.rows_per_update, kAskedRows) : 1;
   int64_t next = far ? 0 : updates;  // update to ask for; all of it, as it is read, is this task's

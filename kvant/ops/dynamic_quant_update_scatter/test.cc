@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "kvant/core/scatter_prefetch.h"
 #include "kvant/ops/dynamic_quant_update_scatter/problem_test_util.h"
-#include "kvant/rowwise/cpu_tuning.h"
 #include "kvant/testing/each_target.h"
 
 namespace kvant {

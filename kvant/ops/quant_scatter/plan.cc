@@ -187,7 +187,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   ScatterPlan plan{Updates(update, {geometry.updates, {table.step, update_stride, 0}}, target),
                    {},
                    table,
-                   geometry.updates > 1 ? ScatterLines(update.y) : ScatterLines(),
+                   ScatterLines(update.y, table, geometry),
                    update_stride,
                    {},
                    {}};

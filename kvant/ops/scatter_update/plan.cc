@@ -32,9 +32,10 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   if (updates.elements() == 0) return;
   const ScatterGeometry& geometry = index.geometry();
   const TensorView window = ScatterWindow(self, geometry);
+  const ScatterTable table(self, geometry, 0);
   ScatterPlan plan{scatter_update::Copier(window, FirstUpdate(updates)),
-                   ScatterTable(self, geometry, 0),
-                   geometry.updates > 1 ? ScatterLines(window) : ScatterLines(),
+                   table,
+                   ScatterLines(window, table, geometry),
                    static_cast<const char*>(updates.data()),
                    updates.stride(0) * ByteSize(updates.dtype()),
                    {},
