@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "kvant/core/prefetch.h"
 #include "kvant/core/scatter_prefetch.h"
 #include "kvant/ops/quant_scatter/rules.h"
 #include "kvant/ops/quantize/encoder.h"
@@ -41,6 +42,7 @@ struct ScatterPlan {
   std::optional<Staged> staged;
   ScatterTable table;
   ScatterLines lines;
+  bool asks;              // for them while it encodes: an update is one piece of kLeastAsked bytes or more
   int64_t update_stride;  // bytes
   GridCut update_cut;
   ScatterCut cut;
@@ -49,7 +51,11 @@ struct ScatterPlan {
 // Writes the updates of one task, which come in the order they are to be written in.
 class Writer {
  public:
-  explicit Writer(const ScatterPlan& plan) : plan_(plan), encoder_(plan.updates.quantize) {
+  Writer(const ScatterPlan& plan, int task)
+      : plan_(plan),
+        end_(plan.cut.EndOf(task)),
+        x_ahead_(plan.updates.quantize.far ? kAskedAhead / std::max<int64_t>(plan.update_stride, 1) + 1 : end_),
+        encoder_(plan.updates.quantize) {
     if (!plan.staged) return;
     const quantize::Plan& staged = plan.staged->updates.quantize;
     stage_encoder_.emplace(staged);
@@ -63,14 +69,14 @@ class Writer {
   }
   int64_t panel() const { return encoder_.panel(); }
 
-  // Update i, to be written from y on.
-  void Add(int64_t i, char* y) {
+  // Update i, to be written from y on. What is written at `next`, if there is anything, is asked for meanwhile.
+  void Add(int64_t i, char* y, const char* next) {
     if (waiting_ != 0 && i == first_ + waiting_ && y - to_ == waiting_ * plan_.table.step) {
       ++waiting_;
       return;
     }
     Settle();
-    first_ = i, waiting_ = 1, to_ = y;
+    first_ = i, waiting_ = 1, to_ = y, next_ = next;
   }
 
   // Units [begin, end) of it.
@@ -91,7 +97,16 @@ class Writer {
       Stage();
     } else if (waiting_ != 0) {
       Unstage();
-      Encode(first_, to_, FirstRepeats(plan_.updates.one, plan_.updates.quantize.grid, waiting_));
+      const GridPart part = FirstRepeats(plan_.updates.one, plan_.updates.quantize.grid, waiting_);
+      const int64_t ahead = first_ + x_ahead_;
+      if (next_ == nullptr) {
+        Encode(first_, to_, part);
+      } else if (waiting_ == 1) {
+        encoder_.Encode(part, XOf(first_), to_, {ahead < end_ ? XOf(ahead) : nullptr, next_});
+      } else {
+        PrefetchLines<PrefetchFor::kReadFromL2>(next_, static_cast<size_t>(plan_.updates.one.columns()));
+        Encode(first_, to_, part);
+      }
     }
     waiting_ = 0;
   }
@@ -120,12 +135,15 @@ class Writer {
   const char* XOf(int64_t i) const { return plan_.updates.quantize.x + i * plan_.update_stride; }
 
   const ScatterPlan& plan_;
+  const int64_t end_;      // of the updates that may be this task's
+  const int64_t x_ahead_;  // updates whose elements are asked for
   quantize::Encoder encoder_;
   std::optional<quantize::Encoder> stage_encoder_;
   int64_t column_ = 0, column_end_ = 0;
   // Updates [first_, first_ + waiting_), which follow one another from to_ on.
   int64_t first_ = 0, waiting_ = 0;
   char* to_ = nullptr;
+  const char* next_ = nullptr;
   // Updates [staged_, staged_ + count_), which go to places_.
   int64_t staged_ = 0, count_ = 0;
   char* places_[kMostStaged];
@@ -136,16 +154,17 @@ void RunTask(void* arg, int task) {
   const ScatterPlan& plan = *static_cast<const ScatterPlan*>(arg);
   const int64_t columns = plan.updates.quantize.grid.columns(), units = plan.update_cut.Units(plan.updates.one);
   const int64_t rows = plan.cut.index().geometry().updates * plan.updates.one.rows() / plan.cut.tasks();
-  Writer writer(plan);
+  Writer writer(plan, task);
   // Parameters are loaded once for a panel of columns of all updates.
   for (int64_t column = 0, n; column < columns; column += n) {
     n = std::min(writer.panel(), columns - column);
     writer.Load(column, n, rows);
     ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
     plan.cut.ForEach(task, [&](int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
-      prefetch.Before(i);
+      const char* const next = plan.asks ? prefetch.Next(i) : nullptr;
+      if (!plan.asks) prefetch.Before(i);
       if (end - begin == units) {
-        writer.Add(i, plan.table.At(place));
+        writer.Add(i, plan.table.At(place), next);
       } else {
         writer.AddPart(i, plan.table.At(place), begin, end);
       }
@@ -188,6 +207,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
                    {},
                    table,
                    ScatterLines(update.y, table, geometry),
+                   false,
                    update_stride,
                    {},
                    {}};
@@ -196,7 +216,12 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   quantize.streaming = plan.table.first_stride % 64 == 0 && plan.table.axis_stride % 64 == 0 &&
                        quantize::Streams(quantize, args.updates.elements(), exec.stores);
   quantize.far = far;
-  if (!quantize.streaming) plan.staged = MakeStaged(update, plan.updates.one, geometry.updates, update_stride, target);
+  const Grid& one = plan.updates.one;
+  plan.asks = plan.lines.count != 0 && one.rank == 1 && one.column_stride(quantize::kY) == 1 &&
+              one.column_stride(quantize::kX) == ByteSize(update.x.dtype()) && update_stride >= kLeastAsked &&
+              one.columns() <= kPiece && one.columns() <= quantize::kPanel;
+  if (!quantize.streaming && !plan.asks)
+    plan.staged = MakeStaged(update, plan.updates.one, geometry.updates, update_stride, target);
   plan.update_cut = CutGrid(plan.updates.one, exec, geometry.updates);
   plan.cut = ScatterCut(index, facts, plan.update_cut.Units(plan.updates.one), plan.update_cut.tasks);
   RunTasks(exec, plan.cut.tasks(), RunTask, &plan);

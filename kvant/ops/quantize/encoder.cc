@@ -71,7 +71,7 @@ Encoder::~Encoder() {
 #endif
 }
 
-void Encoder::Encode(const GridPart& part, const char* x, char* y) {
+void Encoder::Encode(const GridPart& part, const char* x, char* y, const Asked& meanwhile) {
   const auto encode = [&](const Pieces& at, const Asked& asked) {
     if (!by_column_) parameters_.LoadOne(at.offset(kIndex));
     EncodeRun(x + at.offset(kX), at.columns(), by_column_ ? at.column() - loaded_ : 0, y + at.offset(kY) / per_byte_,
@@ -90,7 +90,7 @@ void Encoder::Encode(const GridPart& part, const char* x, char* y) {
       }
     }
   }
-  for (; !at.done(); at.Advance()) encode(at, {});
+  for (; !at.done(); at.Advance()) encode(at, meanwhile);
 }
 
 void Encoder::EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, const Asked& asked, int32_t largest) {

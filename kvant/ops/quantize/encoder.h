@@ -25,8 +25,14 @@ class Encoder {
     loaded_ = column;
   }
 
+  // What is asked for meanwhile, if anything: n elements, and room for their codes.
+  struct Asked {
+    const char* x = nullptr;
+    const char* y = nullptr;
+  };
   // A part within the loaded columns, of a grid whose first elements lie at x and y.
-  void Encode(const GridPart& part, const char* x, char* y);
+  void Encode(const GridPart& part, const char* x, char* y) { Encode(part, x, y, Asked()); }
+  void Encode(const GridPart& part, const char* x, char* y, const Asked& meanwhile);
 
   // Columns [column, column + n) of the first row, n at most kPiece, whose elements and codes lie at x and y.
   // `largest`: bits of the largest magnitude among them, a NaN having the largest.
@@ -36,11 +42,6 @@ class Encoder {
   }
 
  private:
-  // What is asked for meanwhile, if anything: n elements, and room for their codes.
-  struct Asked {
-    const char* x = nullptr;
-    const char* y = nullptr;
-  };
   // n elements with the parameters from `parameter` on; their largest magnitude is looked for unless it is given.
   void EncodeRun(const char* x, int64_t n, int64_t parameter, char* y, const Asked& asked, int32_t largest = -1);
   bool DividesFast(const void* x, int64_t n, int32_t largest) const;
