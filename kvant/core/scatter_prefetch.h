@@ -47,8 +47,10 @@ class ScatterPrefetch {
     if (lines_.count == 0) return;
     const int64_t end = std::min(i + lines_.ahead + 1, cut_.EndOf(task_));
     for (next_ = std::max(next_, i + 1); next_ < end; ++next_) {
-      const char* const base = Place(next_);
-      if (base == nullptr) continue;
+      ScatterPlace place;
+      if (!cut_.Takes(task_, next_, &place)) continue;
+      const char* const base = table_.At(place);
+      if (Follows(base)) continue;
       for (int k = 0; k < lines_.count; ++k) __builtin_prefetch(base + lines_.offset[k], /*rw=*/1);
     }
   }
@@ -57,19 +59,19 @@ class ScatterPrefetch {
   // each update, with i ascending.
   const char* Next(int64_t i) {
     const int64_t next = i + lines_.ahead;
-    return lines_.count == 0 || next >= cut_.EndOf(task_) ? nullptr : Place(next);
+    ScatterPlace place;
+    if (lines_.count == 0 || next >= cut_.EndOf(task_) || !cut_.Takes(task_, next, &place)) return nullptr;
+    const char* const base = table_.At(place);
+    return Follows(base) ? nullptr : base;
   }
 
  private:
-  // Of update i; null if it is not this task's, or follows the one before it.
-  const char* Place(int64_t i) {
-    ScatterPlace place;
-    if (!cut_.Takes(task_, i, &place)) return nullptr;
-    const char* const base = table_.At(place);
+  // Whether an update that begins at `base` is written together with the one before it.
+  bool Follows(const char* base) {
     const auto at = reinterpret_cast<uintptr_t>(base);
     const bool follows = lines_.joined && at == behind_;
     behind_ = at + static_cast<uintptr_t>(table_.step);
-    return follows ? nullptr : base;
+    return follows;
   }
 
   const ScatterCut& cut_;
