@@ -137,6 +137,12 @@ TEST_F(Enumerators, Caches) {
   fused.index_mode = IndexMode::kBatch;
   fused.dst_type = Bad<Format>();
   Expect(DynamicQuantUpdateScatter(fused), "dynamic_quant_update_scatter_: dst_type is 5, expected 0 to 4");
+  fused.dst_type = Format::kInt8;
+  fused.index_mode = Bad<IndexMode>();
+  Expect(DynamicQuantUpdateScatter(fused), "dynamic_quant_update_scatter_: index_mode is 3, expected 0 to 2");
+  fused.index_mode = IndexMode::kBatch;
+  fused.index_policy = Bad<IndexPolicy>();
+  Expect(DynamicQuantUpdateScatter(fused), "dynamic_quant_update_scatter_: index_policy is 2, expected 0 to 1");
 
   DequantizeGatherArgs gather;
   gather.var = cache_;

@@ -11,11 +11,16 @@ namespace kvant {
 
 enum class PrefetchFor : uint8_t { kRead, kReadFromL2, kWrite };
 
+template <PrefetchFor kFor>
+KVANT_INLINE void PrefetchLine(const void* at) {
+  constexpr int kWrites = kFor == PrefetchFor::kWrite, kLocality = kFor == PrefetchFor::kReadFromL2 ? 2 : 3;
+  __builtin_prefetch(at, kWrites, kLocality);
+}
+
 // The lines of `bytes` from `at` on.
 template <PrefetchFor kFor = PrefetchFor::kRead>
 KVANT_INLINE void PrefetchLines(const void* at, size_t bytes) {
-  constexpr int kWrites = kFor == PrefetchFor::kWrite, kLocality = kFor == PrefetchFor::kReadFromL2 ? 2 : 3;
-  const auto ask = [at](size_t b) { __builtin_prefetch(static_cast<const char*>(at) + b, kWrites, kLocality); };
+  const auto ask = [at](size_t b) { PrefetchLine<kFor>(static_cast<const char*>(at) + b); };
   size_t b = 0;
   for (; b + 256 <= bytes; b += 256) {
     KVANT_UNROLL for (size_t i = 0; i < 256; i += 64) ask(b + i);

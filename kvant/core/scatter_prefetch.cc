@@ -11,10 +11,9 @@ constexpr int64_t kMostAhead = 8;
 
 }  // namespace
 
-ScatterLines::ScatterLines(const TensorView& window, const ScatterStart& start, const ScatterGeometry& geometry) {
+ScatterLines::ScatterLines(const ConstTensorView& window) {
   const int64_t bytes = ByteSize(window.dtype()), elements = window.elements();
-  if (elements == 0 || geometry.updates < 2) return;
-  if (!IsFar(start, geometry) && geometry.updates * elements * bytes < kManyBytes) return;
+  if (elements == 0) return;
   ahead = std::clamp<int64_t>(kAheadBytes / (elements * bytes), 1, kMostAhead);
   // Rows are runs of neighbours in the last dimension.
   const bool run = window.rank() > 0 && window.stride(-1) == 1;
@@ -29,6 +28,13 @@ ScatterLines::ScatterLines(const TensorView& window, const ScatterStart& start, 
     }
     if (j > 16 * kMost) break;
   }
+}
+
+ScatterLines LinesWorthAsking(const ConstTensorView& window, const ScatterStart& start,
+                              const ScatterGeometry& geometry) {
+  const int64_t bytes = geometry.updates * window.elements() * ByteSize(window.dtype());
+  if (geometry.updates < 2 || (bytes < kManyBytes && !IsFar(start, geometry))) return {};
+  return ScatterLines(window);
 }
 
 }  // namespace kvant

@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 
+#include "kvant/core/prefetch.h"
 #include "kvant/core/scatter_table.h"
 
 namespace kvant {
@@ -31,28 +32,45 @@ struct ScatterLines {
   int64_t ahead = 1;
   int64_t offset[kMost];
 
-  // None, or those of updates shaped like the window into what begins at `start`, if it is worth asking for them.
   ScatterLines() = default;
-  ScatterLines(const TensorView& window, const ScatterStart& start, const ScatterGeometry& geometry);
+  // Of updates shaped like `window`.
+  explicit ScatterLines(const ConstTensorView& window);
+
+  // Inline like all who call it: g++ leaves out calls of functions that only ask.
+  template <PrefetchFor kFor>
+  KVANT_INLINE void Ask(const char* base) const {
+    for (int k = 0; k < count; ++k) PrefetchLine<kFor>(base + offset[k]);
+  }
 };
 
-// One task's walk over its updates.
+// The same if updates of what begins at `start` are worth asking for; else none.
+ScatterLines LinesWorthAsking(const ConstTensorView& window, const ScatterStart& start,
+                              const ScatterGeometry& geometry);
+
+// A walk over updates that asks for those to come. place_of(i, &place): whether update i is there, and where.
+template <class PlaceOf>
 class ScatterPrefetch {
  public:
-  ScatterPrefetch(const ScatterCut& cut, int task, const ScatterTable& table, const ScatterLines& lines)
-      : cut_(cut), task_(task), table_(table), lines_(lines) {}
+  ScatterPrefetch(const PlaceOf& place_of, int64_t end, const ScatterTable& table, const ScatterLines& lines)
+      : place_of_(place_of), end_(end), table_(table), lines_(lines) {}
 
-  // To be called before update i, with i ascending.
-  void Before(int64_t i) {
+  // To be called before update i, with i ascending. ask(place, its address) for each that is to be asked for.
+  template <class Ask>
+  void Before(int64_t i, const Ask& ask) {
     if (lines_.count == 0) return;
-    const int64_t end = std::min(i + lines_.ahead + 1, cut_.EndOf(task_));
+    const int64_t end = std::min(i + lines_.ahead + 1, end_);
     for (next_ = std::max(next_, i + 1); next_ < end; ++next_) {
       ScatterPlace place;
-      if (!cut_.Takes(task_, next_, &place)) continue;
+      if (!place_of_(next_, &place)) continue;
       const char* const base = table_.At(place);
-      if (Follows(base)) continue;
-      for (int k = 0; k < lines_.count; ++k) __builtin_prefetch(base + lines_.offset[k], /*rw=*/1);
+      if (!Follows(base)) ask(place, base);
     }
+  }
+  // The lines that will be written.
+  void Before(int64_t i) {
+    Before(
+        i, [this](const ScatterPlace&, const char* base)
+               __attribute__((always_inline)) { lines_.template Ask<PrefetchFor::kWrite>(base); });
   }
 
   // For a caller who asks on its own: the place of an update after i that is to be asked for, or null. To be called for
@@ -60,7 +78,7 @@ class ScatterPrefetch {
   const char* Next(int64_t i) {
     const int64_t next = i + lines_.ahead;
     ScatterPlace place;
-    if (lines_.count == 0 || next >= cut_.EndOf(task_) || !cut_.Takes(task_, next, &place)) return nullptr;
+    if (lines_.count == 0 || next >= end_ || !place_of_(next, &place)) return nullptr;
     const char* const base = table_.At(place);
     return Follows(base) ? nullptr : base;
   }
@@ -74,13 +92,19 @@ class ScatterPrefetch {
     return follows;
   }
 
-  const ScatterCut& cut_;
-  const int task_;
+  const PlaceOf place_of_;
+  const int64_t end_;
   const ScatterTable& table_;
   const ScatterLines& lines_;
   int64_t next_ = 0;
   uintptr_t behind_ = 0;  // where an update that follows the last one begins
 };
+
+// Over the updates of one task.
+inline auto PrefetchOf(const ScatterCut& cut, int task, const ScatterTable& table, const ScatterLines& lines) {
+  const auto place_of = [&cut, task](int64_t i, ScatterPlace* place) { return cut.Takes(task, i, place); };
+  return ScatterPrefetch(place_of, cut.EndOf(task), table, lines);
+}
 
 }  // namespace kvant
 

@@ -1,5 +1,5 @@
 #include "kvant/ops/dequantize/plan.h"
-#include "kvant/core/scatter_table.h"
+#include "kvant/core/scatter_prefetch.h"
 #include "kvant/ops/dequantize_gather/rules.h"
 #include "kvant/ops/scatter_update/copy.h"
 
@@ -22,6 +22,9 @@ struct GatherPlan {
   Grid update;  // one of them
   GridCut cut;
   int64_t update_stride;  // bytes of x
+  struct {
+    ScatterLines codes, scale, offset;
+  } lines;
 };
 
 // Reads what is at the places of updates; where those follow one another, they are read as one grid.
@@ -77,11 +80,19 @@ class Reader {
 void RunTask(void* arg, int task) {
   const GatherPlan& plan = *static_cast<const GatherPlan*>(arg);
   Reader reader(plan);
+  const auto place_of = [&plan](int64_t i, ScatterPlace* place) { return plan.index.Decode(i, place); };
+  const auto ask = [&plan](const ScatterPlace& place, const char* codes) __attribute__((always_inline)) {
+    plan.lines.codes.Ask<PrefetchFor::kRead>(codes);
+    plan.lines.scale.Ask<PrefetchFor::kRead>(plan.scale.At(place));
+    plan.lines.offset.Ask<PrefetchFor::kRead>(plan.offset.At(place));
+  };
   const int64_t units = plan.cut.Units(plan.update), all = plan.index.geometry().updates * units;
   const int64_t begin = all * task / plan.cut.tasks, end = all * (task + 1) / plan.cut.tasks;
+  ScatterPrefetch prefetch(place_of, (end + units - 1) / units, plan.codes, plan.lines.codes);
   for (int64_t at = begin; at < end;) {
     const int64_t i = at / units, first = at % units, last = std::min(units, first + end - at);
     at += last - first;
+    prefetch.Before(i, ask);
     ScatterPlace place;
     if (!plan.index.Decode(i, &place)) {
       reader.Finish();
@@ -147,8 +158,15 @@ Status DequantizeGather(const DequantizeGatherArgs& given, const ExecOptions& ex
                   index,
                   {},
                   {},
-                  args.x.stride(0) * ByteSize(args.x.dtype())};
+                  args.x.stride(0) * ByteSize(args.x.dtype()),
+                  {}};
   if (args.var_offset.present()) plan.offset = ScatterTable(offset, geometry, 0);
+  plan.lines.codes = LinesWorthAsking(one.y, plan.codes, geometry);
+  plan.lines.codes.joined = true;
+  if (plan.lines.codes.count != 0) {
+    plan.lines.scale = ScatterLines(one.scale);
+    if (one.offset.present()) plan.lines.offset = ScatterLines(one.offset);
+  }
   Grid& grid = plan.decode.grid;
   plan.update = grid;
   plan.cut = CutGrid(plan.update, exec, geometry.updates);

@@ -101,6 +101,7 @@ bool FindPlainUpdate(const Args& args, PlainUpdate* update) {
       (args.symmetric && args.negate_offset)) {
     return false;
   }
+  if (*args.index_mode > LastOf(*args.index_mode) || args.index_policy > LastOf(args.index_policy)) return false;
   update->caches = second.var.present() ? 2 : 1;
   if (update->caches == 1 && (second.updates.present() || second.var_scale.present() || second.var_offset.present())) {
     return false;

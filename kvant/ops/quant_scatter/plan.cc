@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <optional>
+#include <type_traits>
 
 #include "kvant/core/prefetch.h"
 #include "kvant/core/scatter_prefetch.h"
@@ -48,19 +49,32 @@ struct ScatterPlan {
   ScatterCut cut;
 };
 
+// Updates [first, first + count), which go to `places`.
+struct Stage {
+  quantize::Encoder encoder;
+  int64_t first = 0, count = 0;
+  char* places[kMostStaged];
+  alignas(64) char codes[kStageBytes];
+
+  explicit Stage(const ScatterPlan& plan) : encoder(plan.staged->updates.quantize) {
+    const Grid& grid = plan.staged->updates.quantize.grid;
+    encoder.Load(0, grid.columns(), grid.rows());
+  }
+};
+struct NoStage {
+  explicit NoStage(const ScatterPlan&) {}
+};
+
 // Writes the updates of one task, which come in the order they are to be written in.
+template <bool kStaged>
 class Writer {
  public:
   Writer(const ScatterPlan& plan, int task)
       : plan_(plan),
         end_(plan.cut.EndOf(task)),
         x_ahead_(plan.updates.quantize.far ? kAskedAhead / std::max<int64_t>(plan.update_stride, 1) + 1 : end_),
-        encoder_(plan.updates.quantize) {
-    if (!plan.staged) return;
-    const quantize::Plan& staged = plan.staged->updates.quantize;
-    stage_encoder_.emplace(staged);
-    stage_encoder_->Load(0, staged.grid.columns(), staged.grid.rows());
-  }
+        encoder_(plan.updates.quantize),
+        stage_(plan) {}
 
   // Parameters of the columns that are written from here on.
   void Load(int64_t column, int64_t n, int64_t rows) {
@@ -73,6 +87,7 @@ class Writer {
   void Add(int64_t i, char* y, const char* next) {
     if (waiting_ != 0 && i == first_ + waiting_ && y - to_ == waiting_ * plan_.table.step) {
       ++waiting_;
+      if (next != nullptr) next_ = next;
       return;
     }
     Settle();
@@ -93,37 +108,50 @@ class Writer {
 
  private:
   void Settle() {
-    if (waiting_ == 1 && plan_.staged) {
-      Stage();
+    if (kStaged && waiting_ == 1) {
+      Defer();
     } else if (waiting_ != 0) {
       Unstage();
-      const GridPart part = FirstRepeats(plan_.updates.one, plan_.updates.quantize.grid, waiting_);
-      const int64_t ahead = first_ + x_ahead_;
-      if (next_ == nullptr) {
-        Encode(first_, to_, part);
-      } else if (waiting_ == 1) {
-        encoder_.Encode(part, XOf(first_), to_, {ahead < end_ ? XOf(ahead) : nullptr, next_});
-      } else {
-        PrefetchLines<PrefetchFor::kReadFromL2>(next_, static_cast<size_t>(plan_.updates.one.columns()));
-        Encode(first_, to_, part);
-      }
+      EncodeRun();
     }
     waiting_ = 0;
   }
 
-  void Stage() {
-    if (count_ == plan_.staged->most || (count_ != 0 && first_ != staged_ + count_)) Unstage();
-    if (count_ == 0) staged_ = first_;
-    places_[count_++] = to_;
+  // Updates that follow one another.
+  void EncodeRun() {
+    const GridPart part = FirstRepeats(plan_.updates.one, plan_.updates.quantize.grid, waiting_);
+    const int64_t ahead = first_ + x_ahead_;
+    if (next_ == nullptr) {
+      Encode(first_, to_, part);
+    } else if (waiting_ == 1) {
+      encoder_.Encode(part, XOf(first_), to_, {ahead < end_ ? XOf(ahead) : nullptr, next_});
+    } else {
+      PrefetchLines<PrefetchFor::kReadFromL2>(next_, static_cast<size_t>(plan_.updates.one.columns()));
+      Encode(first_, to_, part);
+    }
+  }
+
+  void Defer() {
+    if constexpr (kStaged) {
+      if (stage_.count == plan_.staged->most || (stage_.count != 0 && first_ != stage_.first + stage_.count)) Unstage();
+      if (stage_.count == 0) stage_.first = first_;
+      stage_.places[stage_.count++] = to_;
+    }
   }
 
   void Unstage() {
-    if (count_ == 0) return;
-    const Staged& s = *plan_.staged;
-    stage_encoder_->Encode(FirstRepeats(s.updates.one, s.updates.quantize.grid, count_), XOf(staged_), stage_);
-    const GridPart whole{0, s.copier.grid().rows(), 0, s.copier.grid().columns()};
-    for (int64_t k = 0; k < count_; ++k) s.copier.Copy(whole, places_[k], stage_ + k * s.bytes);
-    count_ = 0;
+    if constexpr (kStaged) {
+      const Staged& s = *plan_.staged;
+      if (stage_.count == 1) {
+        Encode(stage_.first, stage_.places[0], FirstRepeats(plan_.updates.one, plan_.updates.quantize.grid, 1));
+      } else if (stage_.count != 0) {
+        const GridPart all = FirstRepeats(s.updates.one, s.updates.quantize.grid, stage_.count);
+        stage_.encoder.Encode(all, XOf(stage_.first), stage_.codes);
+        const GridPart whole{0, s.copier.grid().rows(), 0, s.copier.grid().columns()};
+        for (int64_t k = 0; k < stage_.count; ++k) s.copier.Copy(whole, stage_.places[k], stage_.codes + k * s.bytes);
+      }
+      stage_.count = 0;
+    }
   }
 
   void Encode(int64_t i, char* y, GridPart part) {
@@ -138,28 +166,25 @@ class Writer {
   const int64_t end_;      // of the updates that may be this task's
   const int64_t x_ahead_;  // updates whose elements are asked for
   quantize::Encoder encoder_;
-  std::optional<quantize::Encoder> stage_encoder_;
+  std::conditional_t<kStaged, Stage, NoStage> stage_;
   int64_t column_ = 0, column_end_ = 0;
   // Updates [first_, first_ + waiting_), which follow one another from to_ on.
   int64_t first_ = 0, waiting_ = 0;
   char* to_ = nullptr;
   const char* next_ = nullptr;
-  // Updates [staged_, staged_ + count_), which go to places_.
-  int64_t staged_ = 0, count_ = 0;
-  char* places_[kMostStaged];
-  alignas(64) char stage_[kStageBytes];
 };
 
+template <bool kStaged>
 void RunTask(void* arg, int task) {
   const ScatterPlan& plan = *static_cast<const ScatterPlan*>(arg);
   const int64_t columns = plan.updates.quantize.grid.columns(), units = plan.update_cut.Units(plan.updates.one);
   const int64_t rows = plan.cut.index().geometry().updates * plan.updates.one.rows() / plan.cut.tasks();
-  Writer writer(plan, task);
+  Writer<kStaged> writer(plan, task);
   // Parameters are loaded once for a panel of columns of all updates.
   for (int64_t column = 0, n; column < columns; column += n) {
     n = std::min(writer.panel(), columns - column);
     writer.Load(column, n, rows);
-    ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
+    auto prefetch = PrefetchOf(plan.cut, task, plan.table, plan.lines);
     plan.cut.ForEach(task, [&](int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
       const char* const next = plan.asks ? prefetch.Next(i) : nullptr;
       if (!plan.asks) prefetch.Before(i);
@@ -206,7 +231,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   ScatterPlan plan{Updates(update, {geometry.updates, {table.step, update_stride, 0}}, target),
                    {},
                    table,
-                   ScatterLines(update.y, table, geometry),
+                   LinesWorthAsking(update.y, table, geometry),
                    false,
                    update_stride,
                    {},
@@ -224,7 +249,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
     plan.staged = MakeStaged(update, plan.updates.one, geometry.updates, update_stride, target);
   plan.update_cut = CutGrid(plan.updates.one, exec, geometry.updates);
   plan.cut = ScatterCut(index, facts, plan.update_cut.Units(plan.updates.one), plan.update_cut.tasks);
-  RunTasks(exec, plan.cut.tasks(), RunTask, &plan);
+  RunTasks(exec, plan.cut.tasks(), plan.staged ? RunTask<true> : RunTask<false>, &plan);
 }
 
 }  // namespace

@@ -17,7 +17,7 @@ struct ScatterPlan {
 
 void RunTask(void* arg, int task) {
   const ScatterPlan& plan = *static_cast<const ScatterPlan*>(arg);
-  ScatterPrefetch prefetch(plan.cut, task, plan.table, plan.lines);
+  auto prefetch = PrefetchOf(plan.cut, task, plan.table, plan.lines);
   plan.cut.ForEach(task, [&](int64_t i, const ScatterPlace& place, int64_t begin, int64_t end) {
     prefetch.Before(i);
     ForEachPart(plan.copier.grid(), plan.grid_cut, begin, end, [&](const GridPart& part) {
@@ -35,7 +35,7 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   const ScatterTable table(self, geometry, 0);
   ScatterPlan plan{scatter_update::Copier(window, FirstUpdate(updates)),
                    table,
-                   ScatterLines(window, table, geometry),
+                   LinesWorthAsking(window, table, geometry),
                    static_cast<const char*>(updates.data()),
                    updates.stride(0) * ByteSize(updates.dtype()),
                    {},
