@@ -30,11 +30,4 @@ ScatterLines::ScatterLines(const ConstTensorView& window) {
   }
 }
 
-ScatterLines LinesWorthAsking(const ConstTensorView& window, const ScatterStart& start,
-                              const ScatterGeometry& geometry) {
-  const int64_t bytes = geometry.updates * window.elements() * ByteSize(window.dtype());
-  if (geometry.updates < 2 || (bytes < kManyBytes && !IsFar(start, geometry))) return {};
-  return ScatterLines(window);
-}
-
 }  // namespace kvant

@@ -1,4 +1,5 @@
-// Asks for what scattered updates will write before it is their turn: hardware does not guess where they go.
+// Asks for what updates will write to scattered places, or read there, before it is their turn: hardware does not guess
+// where they lie.
 #ifndef KVANT_CORE_SCATTER_PREFETCH_H_
 #define KVANT_CORE_SCATTER_PREFETCH_H_
 
@@ -28,11 +29,11 @@ struct ScatterLines {
   static constexpr int64_t kLine = 64;
 
   int count = 0;
-  bool joined = false;  // updates that follow one another are written as one, and nothing is asked for them
+  bool joined = false;  // updates that follow one another are taken as one, and nothing is asked for them
   int64_t ahead = 1;
   int64_t offset[kMost];
 
-  ScatterLines() = default;
+  ScatterLines() {}  // NOLINT(modernize-use-equals-default): keeps {} from clearing the offsets
   // Of updates shaped like `window`.
   explicit ScatterLines(const ConstTensorView& window);
 
@@ -43,9 +44,10 @@ struct ScatterLines {
   }
 };
 
-// The same if updates of what begins at `start` are worth asking for; else none.
-ScatterLines LinesWorthAsking(const ConstTensorView& window, const ScatterStart& start,
-                              const ScatterGeometry& geometry);
+// Whether `bytes` of codes or copies, of several updates of what begins at `start`, are worth asking for.
+inline bool IsWorthAsking(const ScatterStart& start, const ScatterGeometry& g, int64_t bytes) {
+  return g.updates > 1 && (bytes >= kManyBytes || IsFar(start, g));
+}
 
 // A walk over updates that asks for those to come. place_of(i, &place): whether update i is there, and where.
 template <class PlaceOf>
@@ -61,9 +63,7 @@ class ScatterPrefetch {
     const int64_t end = std::min(i + lines_.ahead + 1, end_);
     for (next_ = std::max(next_, i + 1); next_ < end; ++next_) {
       ScatterPlace place;
-      if (!place_of_(next_, &place)) continue;
-      const char* const base = table_.At(place);
-      if (!Follows(base)) ask(place, base);
+      if (const char* const base = Begin(next_, &place); base != nullptr) ask(place, base);
     }
   }
   // The lines that will be written.
@@ -78,18 +78,18 @@ class ScatterPrefetch {
   const char* Next(int64_t i) {
     const int64_t next = i + lines_.ahead;
     ScatterPlace place;
-    if (lines_.count == 0 || next >= end_ || !place_of_(next, &place)) return nullptr;
-    const char* const base = table_.At(place);
-    return Follows(base) ? nullptr : base;
+    return lines_.count == 0 || next >= end_ ? nullptr : Begin(next, &place);
   }
 
  private:
-  // Whether an update that begins at `base` is written together with the one before it.
-  bool Follows(const char* base) {
+  // Where update i begins; null if it is not there, or is taken together with the one before it.
+  KVANT_INLINE const char* Begin(int64_t i, ScatterPlace* place) {
+    if (!place_of_(i, place)) return nullptr;
+    const char* const base = table_.At(*place);
     const auto at = reinterpret_cast<uintptr_t>(base);
     const bool follows = lines_.joined && at == behind_;
     behind_ = at + static_cast<uintptr_t>(table_.step);
-    return follows;
+    return follows ? nullptr : base;
   }
 
   const PlaceOf place_of_;

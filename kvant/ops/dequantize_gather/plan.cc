@@ -161,9 +161,9 @@ Status DequantizeGather(const DequantizeGatherArgs& given, const ExecOptions& ex
                   args.x.stride(0) * ByteSize(args.x.dtype()),
                   {}};
   if (args.var_offset.present()) plan.offset = ScatterTable(offset, geometry, 0);
-  plan.lines.codes = LinesWorthAsking(one.y, plan.codes, geometry);
-  plan.lines.codes.joined = true;
-  if (plan.lines.codes.count != 0) {
+  if (IsWorthAsking(plan.codes, geometry, geometry.updates * one.y.elements() * ByteSize(one.y.dtype()))) {
+    plan.lines.codes = ScatterLines(one.y);
+    plan.lines.codes.joined = true;
     plan.lines.scale = ScatterLines(one.scale);
     if (one.offset.present()) plan.lines.offset = ScatterLines(one.offset);
   }

@@ -12,7 +12,7 @@ namespace kvant {
 namespace {
 
 // Codes of updates that go to places apart wait in L1 until there are this many bytes of them: encoded together and
-// copied they take 0.55 (128 elements) to 0.95 (1024) of the time that a call of the encoder for each takes.
+// copied they take 0.6 (128 elements) to 0.95 (1024) of the time that a call of the encoder for each takes.
 constexpr int64_t kStageBytes = 8 * 1024;
 constexpr int64_t kMostStaged = 64, kLeastStaged = 4;           // updates
 static_assert(kStageBytes / kLeastStaged <= quantize::kPanel);  // the parameters of one are loaded once
@@ -21,12 +21,12 @@ constexpr int64_t kLeastUpdates = 16;
 
 // One update, and all of them.
 struct Updates {
-  quantize::Plan quantize;  // of all that there are, one following the other
+  quantize::Plan quantize;  // of one, and after Repeat of all that there are, one following the other
   Grid one;
 
-  Updates(const QuantizeArgs& first, const Grid::Dim& again, Target target)
-      : quantize(quantize::MakePlan(first, target)), one(quantize.grid) {
-    if (again.extent > 1) quantize.grid.Repeat(again, /*keep_last=*/false);
+  Updates(const QuantizeArgs& first, Target target) : quantize(quantize::MakePlan(first, target)), one(quantize.grid) {}
+  void Repeat(int64_t updates, int64_t y_stride, int64_t x_stride) {
+    if (updates > 1) quantize.grid.Repeat({updates, {y_stride, x_stride, 0}}, /*keep_last=*/false);
   }
 };
 
@@ -43,10 +43,14 @@ struct ScatterPlan {
   std::optional<Staged> staged;
   ScatterTable table;
   ScatterLines lines;
-  bool asks;              // for them while it encodes: an update is one piece of kLeastAsked bytes or more
+  bool asks = false;      // for them while it encodes: an update is one piece, at least kLeastAsked bytes of x
   int64_t update_stride;  // bytes
   GridCut update_cut;
   ScatterCut cut;
+
+  // Not an aggregate: to initialize one, g++ clears all of it, which takes a single token 45 ns.
+  ScatterPlan(const Updates& all, const ScatterTable& to, int64_t stride)
+      : updates(all), table(to), update_stride(stride) {}
 };
 
 // Updates [first, first + count), which go to `places`.
@@ -206,9 +210,10 @@ std::optional<Staged> MakeStaged(const QuantizeArgs& first, const Grid& alone, i
   if (most < kLeastStaged || updates < kLeastUpdates) return {};
   QuantizeArgs staged = first;
   staged.y = TensorView(first.y.data(), first.y.dtype(), first.x.shape());
-  Updates all(staged, {updates, {bytes, update_stride, 0}}, target);
+  Updates all(staged, target);
   // Columns with scales of their own are a call for each update here too, unless its rows lie apart.
   if (alone.column_stride(quantize::kIndex) != 0 && all.one.columns() == alone.columns()) return {};
+  all.Repeat(updates, bytes, update_stride);
   return {{all, scatter_update::Copier(first.y, staged.y), bytes, most}};
 }
 
@@ -225,30 +230,26 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   update.reciprocal_scale = args.reciprocal_scale;
   update.round_mode = args.round_mode;
   update.y = ScatterWindow(self, geometry);
-  const ScatterTable table(self, geometry, 1);
-  const int64_t update_stride = args.updates.stride(0) * ByteSize(args.updates.dtype());
-  const bool far = args.updates.elements() * ByteSize(args.updates.dtype()) >= kBeyondL2;
-  ScatterPlan plan{Updates(update, {geometry.updates, {table.step, update_stride, 0}}, target),
-                   {},
-                   table,
-                   LinesWorthAsking(update.y, table, geometry),
-                   false,
-                   update_stride,
-                   {},
-                   {}};
-  plan.lines.joined = true;
+  const int64_t x_bytes = ByteSize(args.updates.dtype()), update_stride = args.updates.stride(0) * x_bytes;
+  ScatterPlan plan(Updates(update, target), ScatterTable(self, geometry, 1), update_stride);
   quantize::Plan& quantize = plan.updates.quantize;
+  const Grid& one = plan.updates.one;
   quantize.streaming = plan.table.first_stride % 64 == 0 && plan.table.axis_stride % 64 == 0 &&
                        quantize::Streams(quantize, args.updates.elements(), exec.stores);
-  quantize.far = far;
-  const Grid& one = plan.updates.one;
-  plan.asks = plan.lines.count != 0 && one.rank == 1 && one.column_stride(quantize::kY) == 1 &&
-              one.column_stride(quantize::kX) == ByteSize(update.x.dtype()) && update_stride >= kLeastAsked &&
-              one.columns() <= kPiece && one.columns() <= quantize::kPanel;
-  if (!quantize.streaming && !plan.asks)
-    plan.staged = MakeStaged(update, plan.updates.one, geometry.updates, update_stride, target);
-  plan.update_cut = CutGrid(plan.updates.one, exec, geometry.updates);
-  plan.cut = ScatterCut(index, facts, plan.update_cut.Units(plan.updates.one), plan.update_cut.tasks);
+  plan.updates.Repeat(geometry.updates, plan.table.step, update_stride);
+  quantize.far = args.updates.elements() * x_bytes >= kBeyondL2;
+  if (IsWorthAsking(plan.table, geometry, args.updates.elements())) {
+    plan.lines = ScatterLines(update.y);
+    plan.lines.joined = true;
+    plan.asks = !quantize.streaming && one.rank == 1 && one.column_stride(quantize::kY) == 1 &&
+                one.column_stride(quantize::kX) == x_bytes && update_stride >= kLeastAsked &&
+                one.columns() <= quantize::kPanel;
+  }
+  if (!quantize.streaming && !plan.asks) {
+    plan.staged = MakeStaged(update, one, geometry.updates, update_stride, target);
+  }
+  plan.update_cut = CutGrid(one, exec, geometry.updates);
+  plan.cut = ScatterCut(index, facts, plan.update_cut.Units(one), plan.update_cut.tasks);
   RunTasks(exec, plan.cut.tasks(), plan.staged ? RunTask<true> : RunTask<false>, &plan);
 }
 

@@ -32,14 +32,16 @@ void Scatter(const TensorView& self, const ScatterIndex& index, const ScatterFac
   if (updates.elements() == 0) return;
   const ScatterGeometry& geometry = index.geometry();
   const TensorView window = ScatterWindow(self, geometry);
-  const ScatterTable table(self, geometry, 0);
   ScatterPlan plan{scatter_update::Copier(window, FirstUpdate(updates)),
-                   table,
-                   LinesWorthAsking(window, table, geometry),
+                   ScatterTable(self, geometry, 0),
+                   {},
                    static_cast<const char*>(updates.data()),
                    updates.stride(0) * ByteSize(updates.dtype()),
                    {},
                    {}};
+  if (IsWorthAsking(plan.table, geometry, updates.elements() * ByteSize(updates.dtype()))) {
+    plan.lines = ScatterLines(window);
+  }
   plan.grid_cut = CutGrid(plan.copier.grid(), exec, geometry.updates);
   plan.cut = ScatterCut(index, facts, plan.grid_cut.Units(plan.copier.grid()), plan.grid_cut.tasks);
   RunTasks(exec, plan.cut.tasks(), RunTask, &plan);
